@@ -1,4 +1,4 @@
-//! Rows first, then facts: nothing is published that a restart would not know.
+//! Commits changed rows and then publishes what they say: nothing is published that a restart would not know.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use super::shared::Shared;
 use crate::event::status::FileState;
 use crate::event::{Generation, Level};
 
-/// Commits that fail before `--once` gives up.
+/// Failed commits after which `--once` gives up.
 const ATTEMPTS: u32 = 10;
 
 impl Follower {
@@ -25,7 +25,7 @@ impl Follower {
         }
     }
 
-    /// Puts the rows, commits, and publishes what waited for it. `false`: nothing is durable, ask again.
+    /// Commits the changed rows, then publishes the files that waited for it. `false`: nothing is durable, try again.
     pub fn persist(&mut self) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
         let changed = self.pending.take_changed();
@@ -62,7 +62,7 @@ impl Follower {
         true
     }
 
-    /// `--once` does not wait for ever for a state that cannot be written: nothing is read, and it is said.
+    /// `--once` does not wait forever for a state that cannot be written: nothing is read, and the failure is reported.
     fn give_up_for_once(&mut self) {
         let hopeless = self.pending.failures >= ATTEMPTS;
         if self.shared.config.once && self.pending.settling && hopeless {
@@ -74,7 +74,7 @@ impl Follower {
     }
 }
 
-/// Consumers may read it from now on.
+/// Makes the generation readable for consumers.
 fn give_out(shared: &Shared, tracked: &mut Tracked) {
     let Some(row) = &tracked.row else { return };
     let generation = Arc::new(Generation {
@@ -85,7 +85,7 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         host: shared.config.host.clone(),
         key: shared.config.key,
     });
-    // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
+    // Compressed files and kept rests of deleted files are never appended to.
     let ended = tracked.compressed.is_some() || tracked.place().is_none() || row.is_short();
     let history = if ended { u64::MAX } else { tracked.existing_bytes };
     tracked.handle.update(|known| {

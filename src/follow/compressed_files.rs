@@ -1,7 +1,8 @@
-//! Compressed files: looked at through the copy of what they held.
+//! Follows compressed files through unpacked copies of their content.
 //!
-//! Such a file is judged when its copy is done: a rotated file's copy goes on under that generation and its offsets,
-//! any other is read as a file of its own. Nothing is appended to it: if it changes, it is unpacked anew.
+//! A compressed file is identified once its copy is complete: the copy of a rotated file continues its generation at
+//! the same offsets, any other is a new generation. A compressed file is never appended to: if it changes, it is
+//! unpacked again.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
@@ -23,18 +24,18 @@ use super::unpacker::{CHUNK, CompressedFile, MOST, Progress};
 use crate::event::{FileId, FileKey, Level};
 use crate::state::GenerationRow;
 
-/// What there was no room for, or what failed, is tried again after this.
+/// Delay before unpacking is tried again after it failed or had no space.
 const RETRY: Duration = Duration::from_secs(5);
 
 impl Follower {
-    /// Begins to unpack the file if it is compressed.
+    /// Starts to unpack the file if it is compressed.
     pub fn unpack_if_compressed(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id).filter(|t| t.compressed.is_none()) else { return };
         let Some(file) = tracked.file() else { return };
         let mut magic = [0; MAGIC];
         let read = read_full(&file, &mut magic, 0).unwrap_or(0);
         let Some(compression) = Compression::of(&magic[..read]) else { return };
-        // The file and its copy stay open as long as it is read.
+        // The file and its copy stay open while it is followed.
         let pins = self.shared.descriptors.pin(2);
         let pins = pins.or_else(|error| match self.close_read_compressed_file(|_| true) {
             true => self.shared.descriptors.pin(2),
@@ -62,7 +63,7 @@ impl Follower {
         }
     }
 
-    /// As [`Follower::check_file`], at a compressed file. `true` where readers see something new.
+    /// As [`Follower::check_file`], for a compressed file. Returns whether readers see a change.
     pub fn check_compressed(&mut self, id: FileId, compressed: &Arc<CompressedFile>) -> bool {
         if self.catalog.get(id).is_some_and(|tracked| tracked.handle.is_idle()) {
             return self.check_idle_copy(id, compressed);
@@ -82,7 +83,7 @@ impl Follower {
         if size != tracked.size || std::mem::replace(&mut tracked.version, version) != version {
             (tracked.size, tracked.last_growth) = (size, now);
         } else if changed {
-            // What is written now is not changed any more when it was the same twice.
+            // Two checks with the same version: the writer has finished.
             self.unpack_again(id, compressed);
         }
         let Some(tracked) = self.catalog.get_mut(id) else { return true };
@@ -93,7 +94,7 @@ impl Follower {
         tracked.handle.update(|known| std::mem::replace(&mut known.facts.size, size) != size)
     }
 
-    /// The file is another than it was: what is known of it is found again when it is unpacked.
+    /// The file has changed: its generation is identified anew after unpacking.
     pub fn unpack_again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = tracked.row.clone() else {
@@ -114,13 +115,14 @@ impl Follower {
         }
     }
 
-    /// The copy holds what there is to judge by. Says what is wrong with it, and tries again what may come right.
+    /// The copy has enough content to identify the file. Otherwise reports the problem, and tries again if that may
+    /// help.
     pub fn is_ready_to_classify(&mut self, id: FileId, last_call: bool) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(compressed) = tracked.compressed.clone() else { return true };
         let (size, progress) = (compressed.size(), compressed.progress());
-        // Whoever has just finished it rings for another look.
+        // When unpacking ends, a hint causes another check of the file.
         let is_seen = || compressed.copy.metadata().is_ok_and(|copy| copy.len() == tracked.size);
         match progress {
             Progress::Unfinished => false,
@@ -132,7 +134,7 @@ impl Follower {
                 true
             }
             Progress::Cut if !last_call && tracked.quiet_for(now) < SUSPECTED => false,
-            // What is said of standard input is said when it has ended.
+            // For standard input this is reported when the input has ended.
             Progress::Cut | Progress::Corrupt(_) if tracked.is_segment => true,
             Progress::Cut => {
                 self.set_partly_unpacked(id, true);
@@ -146,7 +148,7 @@ impl Follower {
                 });
                 true
             }
-            // No other one takes its room.
+            // It has the whole space for copies and still does not fit.
             Progress::Full if size + CHUNK as u64 >= MOST => {
                 self.set_partly_unpacked(id, true);
                 self.report_compressed(id, Level::Error, |path| notices::too_large(path, size));
@@ -168,7 +170,7 @@ impl Follower {
         }
     }
 
-    /// Gives its room back, and asks for it again later.
+    /// Frees the space of the copy and unpacks again later.
     pub fn retry_unpacking(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let now = self.now();
         let made_room =
@@ -184,11 +186,11 @@ impl Follower {
         }
     }
 
-    /// Gives up a file that everybody has read, with its copy and its descriptors.
+    /// Closes a compressed file that all consumers have read, with its copy and its descriptors.
     fn close_read_compressed_file(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
         let once = self.shared.config.once;
         let read = |tracked: &&Tracked| {
-            // Nobody has begun to read before the first pass of a run that reads once is done.
+            // In a `--once` run, nothing is read before the end of the first pass.
             let known = tracked.stage == Stage::AwaitingCommit && self.shared.once();
             let over = tracked.stage == Stage::Ended || known;
             let row = tracked.row.as_ref().filter(|_| over && !tracked.is_being_unpacked());
@@ -203,13 +205,14 @@ impl Follower {
         self.remember_closed_compressed(id);
         match once {
             true => self.close_file(id),
-            // It is there, and read again where somebody comes who has not read it.
+            // The file still exists, and is opened again for consumers that have not read it.
             false => self.release_file(id),
         }
         true
     }
 
-    /// `--once`: what everybody has read gives its descriptors to what had none, so that several runs come through.
+    /// `--once`: closes files that all consumers have read, so that waiting files get their descriptors. Several runs
+    /// may be needed to read all.
     pub fn unpack_deferred(&mut self) {
         if !self.shared.once() || !self.any_attended(|tracked| tracked.compressed.is_some()) {
             return;
@@ -241,17 +244,17 @@ impl Follower {
         head.is_some_and(|head| head.is_ok_and(|head| head.compression().is_some()))
     }
 
-    /// Also keeps whoever reads once from taking it for done.
+    /// The file counts as not opened, so that a `--once` run does not report success.
     fn note_unopened(&mut self, id: FileId) {
         let place = self.catalog.get(id).and_then(|tracked| tracked.place());
         self.scan_state.unopened.extend(place.map(|place| place.inode));
         self.shared.unopened.store(self.scan_state.unopened.len(), Ordering::Relaxed);
     }
 
-    /// It is not opened again as long as it is the same.
+    /// Remembers the file: it is not opened again while it is unchanged.
     pub fn remember_closed_compressed(&mut self, id: FileId) {
         let compressed = self.catalog.get(id).and_then(|tracked| tracked.compressed.clone());
-        // Its own metadata, not those of the copy.
+        // The metadata of the original, not of the copy.
         let metadata =
             compressed.as_ref().and_then(|compressed| compressed.original.metadata().ok());
         if let (Some(metadata), Some(compressed)) = (metadata, compressed) {
@@ -260,13 +263,13 @@ impl Follower {
         }
     }
 
-    /// It was given up when everybody had read it, and is there as it was.
+    /// The file was closed after all consumers had read it, and still exists unchanged.
     pub fn is_closed_compressed(&self, row: &GenerationRow) -> bool {
         let file = row.file_key();
         self.scan_state.closed_compressed_files().any(|passed| passed == file)
     }
 
-    /// Files that were given up, and that somebody has not read who came later.
+    /// Reopens closed files that a consumer added later has not read.
     pub fn reopen_for_new_readers(&mut self) {
         if self.scan_state.closed_compressed.is_empty() {
             return;
@@ -282,12 +285,12 @@ impl Follower {
             self.scan_state
                 .closed_compressed
                 .retain(|place, (birth, _)| !unread.contains(&place.file(*birth)));
-            // At once: else they would be taken for gone.
+            // Scan at once, or the generations would count as missing.
             self.scan();
         }
     }
 
-    /// Whether more was in it than could be unpacked.
+    /// Records whether the file could be unpacked only partly.
     pub fn set_partly_unpacked(&mut self, id: FileId, torn: bool) {
         let _ = if torn {
             self.scan_state.partly_unpacked.insert(id)
@@ -311,13 +314,13 @@ impl Follower {
         attended.into_iter().filter_map(|id| self.catalog.get(id)).any(wanted)
     }
 
-    /// Something waits to be unpacked and understood that may be the rest of any generation.
+    /// A file that is being unpacked may be the rest of any generation.
     pub fn is_unpacking(&self) -> bool {
         self.shared.unpacking.load(Ordering::Acquire)
     }
 
-    /// A compressed file is about to be judged: what it was made of may have begun another life since the last look
-    /// at it, and have no name any more.
+    /// Checks all uncompressed files before a compressed file is identified: its original may have been truncated or
+    /// deleted since its last check.
     pub fn check_possible_originals(&mut self) {
         let is_next = |tracked: &Tracked| {
             let compressed =
@@ -335,16 +338,16 @@ impl Follower {
         }
     }
 
-    /// Looks whether that is over.
+    /// Ends the waiting for unpacking once no file waits any more.
     pub fn check_unpacking_finished(&mut self) {
         let (once, now) = (self.shared.once(), self.now());
         let waits = |tracked: &Tracked| {
             let Some(compressed) = &tracked.compressed else { return false };
             match (tracked.stage, compressed.progress()) {
-                // Nobody reads before the first pass is done.
+                // Nothing is read before the end of the first pass.
                 (Stage::AwaitingCommit, _) => !once,
                 (Stage::Ended, _) => is_waited_for(tracked, compressed),
-                // One that holds nothing is never judged.
+                // An empty copy is never identified.
                 (Stage::Unidentified, Progress::Complete | Progress::Corrupt(_)) => {
                     compressed.size() > 0
                 }
@@ -359,20 +362,20 @@ impl Follower {
         };
         if self.is_unpacking() && !self.any_attended(waits) {
             self.shared.unpacking.store(false, Ordering::Release);
-            // Generations of which nothing was found are judged now.
+            // Generations without a file can be ended now.
             self.end_rows_without_file();
             self.shared.mark_all();
             self.shared.changed();
         }
     }
 
-    /// What is there is all there will be: nothing is judged before all of it is unpacked.
+    /// `--once`: unpacks all compressed files before any file is identified.
     pub fn finish_unpacking_for_once(&mut self) {
         if !self.shared.once() {
             return;
         }
-        // One that was unpacked while standard input was open may hold more now: two looks find it, and it is unpacked
-        // anew.
+        // A file that was unpacked while standard input was open may have grown since: two checks find that, and it is
+        // unpacked again.
         for _ in 0..3 {
             self.unpacker.finish();
             for id in self.catalog.ids() {

@@ -1,6 +1,6 @@
-//! In which directory the file of a generation lay, and whether what is there now is that directory.
+//! Remembers the directory of a generation's file, and checks whether it still exists.
 //!
-//! A file that is missing is gone only where its directory is there: an empty mount point says nothing.
+//! A missing file counts as deleted only if its directory exists: an empty mount point proves nothing.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -14,7 +14,7 @@ use crate::base::timed_fs;
 use crate::event::FileKey;
 use crate::state::{GenerationRow, Home};
 
-/// The directory of a file, for the row that gives its path; `None` where it cannot be looked at.
+/// The directory of a file, for the row with its path; `None` if it cannot be read.
 pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
     let directory = directory_of(real);
     let found = timed_fs::metadata(directory).ok()?;
@@ -23,12 +23,12 @@ pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
     Some(Home { directory, device: found.dev(), key: identity::key_of(&found) })
 }
 
-/// Where the file of a generation lay, and whether what is there now is the same directory.
+/// The directory in which the file of a generation was.
 #[derive(PartialEq, Eq, Hash)]
 pub(in crate::follow) struct Lay<'a> {
     pub directory: &'a Path,
     device: u64,
-    /// `None` in rows of earlier versions, which know the device of the file alone.
+    /// `None` in rows of earlier versions, which only have the device of the file.
     key: Option<FileKey>,
 }
 
@@ -43,19 +43,19 @@ impl<'a> Lay<'a> {
         Lay { directory, device: home.device, key: Some(home.key) }
     }
 
-    /// It is there and not only the place where it would be mounted: that a file is not in it, means that it is gone.
+    /// The same directory exists, and is not just an empty mount point: a file that is not in it has been deleted.
     fn is_there(&self, listings: &mut Listings) -> bool {
         let same = |found: Metadata| {
             found.dev() == self.device || self.key == Some(identity::key_of(&found))
         };
-        // A row of an earlier version may hold the path as it was typed, in a directory that nobody knows.
+        // A row of an earlier version may have a path relative to an unknown working directory.
         self.directory.is_absolute()
             && timed_fs::metadata(self.directory).is_ok_and(same)
             && listings.of(self.directory).is_ok()
     }
 }
 
-/// The directories that were asked for already.
+/// Directories that were already checked.
 #[derive(Default)]
 pub(in crate::follow) struct Looks<'a> {
     known: HashMap<Lay<'a>, bool>,
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_known_again_by_its_device_or_by_itself() {
+    fn a_directory_is_recognised_by_its_device_or_its_key() {
         let scratch = tempfile::tempdir().unwrap();
         let directory = scratch.path().canonicalize().unwrap();
         let found = std::fs::metadata(&directory).unwrap();

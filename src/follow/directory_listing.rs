@@ -1,4 +1,4 @@
-//! What stands in a directory, listed at most once a turn however often it is asked for.
+//! Lists directories, each at most once per pass of the follower.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -12,23 +12,23 @@ use super::identity;
 use crate::base::timed_fs::{self, Entry};
 use crate::event::FileKey;
 
-/// Directories of one directory that are remembered.
+/// Maximum number of remembered subdirectories per directory.
 const MOST_DIRECTORIES: usize = 100;
 
-/// Regular files of one directory.
+/// The regular files of a directory.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listing {
-    /// Name and inode, in the order of the bytes of the names.
+    /// Name and inode, ordered by the bytes of the name.
     pub files: Vec<(OsString, u64)>,
-    /// Names of directories in it.
+    /// Names of subdirectories.
     pub directories: Vec<OsString>,
-    /// Of the directory, and so of its files.
+    /// Device of the directory, and so of its files.
     pub device: u64,
     by_inode: HashMap<u64, usize>,
 }
 
 impl Listing {
-    /// Files whose names begin so.
+    /// Files whose names begin with `name`.
     pub fn beginning_with<'a>(
         &'a self,
         name: &'a OsStr,
@@ -39,7 +39,7 @@ impl Listing {
     }
 }
 
-/// The listings of one turn.
+/// The listings of one pass.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listings {
     directories: HashMap<PathBuf, Result<Arc<Listing>, io::ErrorKind>>,
@@ -56,7 +56,8 @@ impl Listings {
         listed
     }
 
-    /// The path of this file in the directory, whatever it is called now. An error: could not look.
+    /// The present path of this file in the directory, under any name. An error means that this could not be
+    /// determined.
     pub fn find(&mut self, directory: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
         let listing = self.of(directory)?;
         let Some(index) = listing.by_inode.get(&file.inode) else { return Ok(None) };
@@ -70,7 +71,7 @@ impl Listings {
         Ok((found == file).then_some(path))
     }
 
-    /// It is listed anew when it is asked for again.
+    /// The next request lists the directory again.
     pub fn forget(&mut self, directory: &Path) {
         self.directories.remove(directory);
     }

@@ -1,4 +1,4 @@
-//! Whether names came, went or changed in directories since their entries were read: by the times of the directories.
+//! Detects by directory times whether names in directories have changed since their entries were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use super::identity::Place;
 use crate::base::{Timestamp, timed_fs};
 
-/// The coarsest times in use are those of FAT, 2 s: what changed more recently than that may change again unseen.
+/// The coarsest file times in use are those of FAT, 2 s: a second change within that time would not show.
 const COARSEST_NS: i64 = 2_000_000_000;
 
-/// What directories looked like at one moment.
+/// Times of directories at one moment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct Stamps {
     directories: BTreeMap<PathBuf, Option<Stamp>>,
-    /// None of them had changed a moment before.
+    /// No directory had changed shortly before.
     settled: bool,
 }
 
@@ -33,7 +33,7 @@ impl Stamps {
             .map(|directory| (directory.clone(), stamp(directory)))
             .collect();
         let old = |stamp: &Stamp| stamp.modified < before && stamp.changed < before;
-        // What could not be looked at may be anything.
+        // Nothing is known about a directory that cannot be read.
         let settled = directories.values().all(|stamp| stamp.as_ref().is_some_and(old));
         Stamps { directories, settled }
     }
@@ -42,7 +42,7 @@ impl Stamps {
         Stamps::take(self.directories.keys(), now)
     }
 
-    /// Nothing has happened to any name since `before` was taken, just before the entries were read.
+    /// No name has changed since `before` was taken, just before the entries were read.
     pub fn prove_nothing_changed_since(&self, before: &Stamps) -> bool {
         self.settled && *self == *before
     }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_shows_and_growth_does_not() {
+    fn a_new_name_changes_the_times_and_growth_does_not() {
         let scratch = tempfile::tempdir().unwrap();
         let directories = BTreeSet::from([scratch.path().to_owned()]);
         fs::write(scratch.path().join("a"), "1").unwrap();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_a_moment_ago_or_is_not_there_proves_nothing() {
+    fn a_directory_that_changed_recently_or_is_missing_proves_nothing() {
         let scratch = tempfile::tempdir().unwrap();
         let here = BTreeSet::from([scratch.path().to_owned()]);
         let before = Stamps::take(&here, later(0));

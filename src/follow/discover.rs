@@ -1,6 +1,6 @@
-//! Which files the sources mean, at this moment: paths, patterns and directories → places.
+//! Finds the files that the sources match now: paths, patterns and directories → files with device and inode.
 //!
-//! Looks, opens nothing. Says where it could not look, which never means that nothing is there.
+//! Opens no file. Reports paths that could not be read; such a path may still have files.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -18,9 +18,9 @@ use super::rotated_names::directory_of;
 use super::{pattern, rotated_names};
 use crate::base::timed_fs::{self, Entry};
 
-/// Deepest `**`.
+/// Maximum depth of `**`.
 const DEEPEST: usize = 16;
-/// A regular file that a source means.
+/// A regular file that a source matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Index of the source.
@@ -29,29 +29,29 @@ pub struct Found {
     pub place: Place,
 }
 
-/// Why a configured path gives nothing, or not all.
+/// Why a configured path gives no files, or not all of them.
 #[derive(Debug)]
 pub enum Problem {
-    /// Nothing is there (yet).
+    /// It does not exist (yet).
     Missing(PathBuf),
-    /// A directory without a file that could be followed.
+    /// A directory without a file to follow.
     Empty(PathBuf),
     Compressed(PathBuf),
-    /// Is there and can never be followed; so many others of the same pattern or directory cannot either.
+    /// It exists but can never be followed; the number counts further such files of the same pattern or directory.
     Special(PathBuf, Special, usize),
-    /// Of ours; the source that means it.
+    /// One of Logwarden's own files, and the source that matches it.
     Own(PathBuf, Arc<str>),
-    /// Could not look.
+    /// It could not be read.
     Failed(PathBuf, io::Error),
 }
 
-/// What is no regular file and no directory.
+/// The kind of a file that is neither regular nor a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Special {
     Pipe,
     Socket,
     Device,
-    /// A link that leads in a circle.
+    /// A symbolic link that leads to itself.
     Circle,
 }
 
@@ -70,24 +70,24 @@ impl Special {
 pub struct Sight {
     pub found: Vec<Found>,
     pub problems: Vec<Problem>,
-    /// Directories in which a new file would matter.
+    /// Directories in which a new file could match.
     pub directories: BTreeSet<PathBuf>,
-    /// Some path is a link: where it leads may change elsewhere.
+    /// At least one path is a symbolic link, so its target may change elsewhere.
     pub links: bool,
-    /// What we write ourselves.
+    /// Files that Logwarden writes itself.
     pub own: OwnPlaces,
     taken: HashSet<Place>,
 }
 
 impl Problem {
-    /// Its mount does not answer.
+    /// Its mount does not respond.
     pub fn is_stuck(&self) -> bool {
         matches!(self, Problem::Failed(_, error) if timed_fs::is_stuck(error))
     }
 }
 
 impl Sight {
-    /// Every place that could be looked at was, but for mounts that do not answer.
+    /// Everything could be read, except on mounts that do not respond.
     pub fn whole_but_for_mounts(&self) -> bool {
         !self
             .problems
@@ -95,14 +95,14 @@ impl Sight {
             .any(|problem| matches!(problem, Problem::Failed(..)) && !problem.is_stuck())
     }
 
-    /// Every place that could be looked at was.
+    /// Everything could be read.
     pub fn whole(&self) -> bool {
         !self.problems.iter().any(|problem| matches!(problem, Problem::Failed(..)))
     }
 }
 
-/// The same file reached twice counts once, for the first source that means it. `before`: what of ours the last look
-/// found.
+/// Finds all matching files. A file that is reached twice counts once, for the first source that matches it. `before`:
+/// Logwarden's own files as of the last scan.
 pub fn look(sources: &[Arc<SourceConfig>], own: &Own, before: &OwnPlaces) -> Sight {
     let mut sight = Sight { own: own.places(before), ..Sight::default() };
     for (index, source) in sources.iter().enumerate() {
@@ -115,16 +115,16 @@ pub fn look(sources: &[Arc<SourceConfig>], own: &Own, before: &OwnPlaces) -> Sig
     sight
 }
 
-/// A path that the source means, or that rotation made of one.
+/// The source matches the path, or the path is a rotated name of a matched one.
 pub fn means(source: &SourceConfig, path: &Path) -> bool {
-    // As it was typed once, somewhere: it means nothing here.
+    // Relative to an unknown working directory, so it cannot be compared.
     if path.is_relative() {
         return false;
     }
     let Some(name) = path.file_name() else { return false };
     let plain = path.with_file_name(OsString::from_vec(rotated_names::root(path)));
     source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
-        // What cannot be looked at now may be one.
+        // A path that cannot be read now may be a directory.
         let is_directory = match timed_fs::metadata(&meant) {
             Ok(found) => found.is_dir(),
             Err(error) => timed_fs::is_stuck(&error),
@@ -142,12 +142,12 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
     })
 }
 
-/// A file that an editor keeps for a moment, and that the pattern does not ask for by its ending.
+/// A temporary file of an editor, unless the pattern asks for its suffix.
 fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
     rotated_names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
 }
 
-/// One entry of a directory, on the directory's device.
+/// A directory entry, with the device of the directory.
 struct Listed<'a> {
     directory: &'a Path,
     entry: Entry,
@@ -163,9 +163,9 @@ impl Listed<'_> {
 struct Walk<'a> {
     sight: &'a mut Sight,
     source: usize,
-    /// Its name, where it is none that reads what is ours.
+    /// Name of the source, unless it may read Logwarden's own files.
     reader: Option<&'a Arc<str>>,
-    /// The first that the configured path means, and how many more.
+    /// The first special file of the configured path, and the number of further ones.
     special: Option<(PathBuf, Special, usize)>,
 }
 
@@ -294,8 +294,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What is not there is no problem of a pattern; what could not be looked at is. Links that lead in a circle lead
-    /// to nothing.
+    /// For a pattern, a missing file is not a problem, but an unreadable one is. A circular link counts as missing.
     fn could_not_look(&mut self, path: PathBuf, error: io::Error) {
         let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         let absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
@@ -305,11 +304,11 @@ impl Walk<'_> {
     }
 
     fn entries(&mut self, directory: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
-        // Also one that is not there yet.
+        // Includes directories that do not exist yet.
         self.sight.directories.insert(directory.to_owned());
         let mut entries = match timed_fs::read_dir(directory) {
             Ok(entries) => entries,
-            // Not a directory, or gone between two looks: it has no entries.
+            // Not a directory, or removed between two reads: it has no entries.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
@@ -323,7 +322,7 @@ impl Walk<'_> {
         }
     }
 
-    /// One file of a directory: its place without a look at the file itself where that can be had.
+    /// Adds one file of a directory, without reading the file's own metadata if possible.
     fn entry(&mut self, listed: &Listed<'_>) {
         let (path, kind) = (listed.path(), listed.entry.kind);
         let place = if kind.is_file() {

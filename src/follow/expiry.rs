@@ -1,4 +1,4 @@
-//! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
+//! Ends generations: after deletion, once all consumers have read them, and finally removes their rows.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::event::status::FileState;
 use crate::event::{FileId, FileKey, GenerationId, Level};
 use crate::state::{Absence, GenerationRow};
 
-/// A file without a name is given up when it has not grown for this long.
+/// A file without a name is closed when it has not grown for this long.
 pub(in crate::follow) const FORGOTTEN: Duration = Duration::from_secs(300);
-/// Rows of generations that are gone and read are kept this long.
+/// Rows of ended generations that were read completely are kept this long.
 const KEPT: Duration = Duration::from_secs(30 * 86_400);
 
 impl Follower {
-    /// No name left, quiet for long: what is there is all; gone once everybody is through.
+    /// Ends files without a name that have been quiet for long, and closes them once all consumers have read them.
     pub fn close_unlinked_files(&mut self) {
         let now = self.now();
         let is_over = |tracked: &Tracked| {
             let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
-            // Nothing was ever in it, or could be unpacked.
+            // It was always empty, or nothing could be unpacked.
             let empty = tracked.is_undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
             let quiet = tracked.quiet_for(now) >= FORGOTTEN;
             tracked.is_nameless() && !tracked.is_segment && quiet && (settled || empty)
@@ -56,7 +56,7 @@ impl Follower {
         }
     }
 
-    /// A file that was closed to save descriptors was deleted meanwhile: its bytes are gone, unless a copy comes.
+    /// A file was deleted while it was closed to save descriptors: its bytes are lost, unless a copy appears.
     pub fn handle_vanished_file(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
@@ -75,7 +75,7 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// Its descriptor goes; its row stays.
+    /// Closes the file; its row stays.
     pub fn close_file(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = tracked.row.clone() else { return };
@@ -92,7 +92,7 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// Where nobody keeps cursors in the state, what was handed out is what can be known.
+    /// If no consumer keeps cursors in the state, only the bytes that were handed out are known.
     pub fn is_read_by_all(&self, row: &GenerationRow) -> bool {
         let handed = || self.shared.life(row.id).map(|handle| handle.front().handed);
         match self.shared.behind(row) {
@@ -101,7 +101,7 @@ impl Follower {
         }
     }
 
-    /// A loss that a reader met is put into the row, and said.
+    /// Stores a loss that a reader found in the row and reports it.
     pub fn record_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -122,7 +122,7 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// At the end: what nobody will be able to read any more is lost, whether a reader has met it or not.
+    /// At the end of the process: bytes that can never be read any more are lost, even if no reader has reached them.
     pub fn record_unreachable_losses(&mut self) {
         let over = |tracked: &Tracked| {
             let ended = matches!(tracked.stage, Stage::Ended | Stage::AwaitingCopy(_));
@@ -144,8 +144,8 @@ impl Follower {
         self.persist();
     }
 
-    /// Rows of our sources that no file was found for, though every place could be looked at. A copy may come a
-    /// moment later.
+    /// Ends generations of the sources for which no file was found although every directory could be read. Waits a
+    /// moment for copies first.
     pub fn end_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
         let waits = !self.shared.once() && self.now() < since + GRACE;
@@ -167,7 +167,7 @@ impl Follower {
         }
     }
 
-    /// Copies of those rows that have no file and have not ended.
+    /// Copies of rows that have no file and have not ended.
     pub fn rows_without_file(&self, wanted: impl Fn(GenerationId) -> bool) -> Vec<GenerationRow> {
         let gone = self.shared.gone();
         let rows = gone.values().filter(|row| row.ended.is_none());
@@ -186,12 +186,12 @@ impl Follower {
         if let Some(gone) = self.shared.gone().get_mut(&id) {
             *gone = row;
         }
-        // Whoever waits there is told that nothing will come.
+        // Tells waiting readers that no more bytes will come.
         self.shared.mark(id);
     }
 
-    /// Rows that no source means: nobody looks for their files, so those end whose file is not in its directory any
-    /// more.
+    /// Ends orphans (generations that no source matches) whose file is no longer in its directory. Scans do not look
+    /// for their files.
     fn end_orphans(&mut self) {
         let rows = self.rows_without_file(|id| self.shared.is_orphan(id));
         let mut looks = Looks::default();
@@ -225,7 +225,7 @@ impl Follower {
         self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);
     }
 
-    /// Its file is there and not understood yet, and not shorter than what was seen.
+    /// Its file exists but is not identified yet, and is not shorter than the mark.
     fn may_still_exist(&self, row: &GenerationRow) -> bool {
         let here = self.catalog.by_file_key(row.file_key());
         let undecided = here.is_some_and(|t| t.is_undecided() && t.size >= row.mark.offset);
@@ -237,13 +237,13 @@ impl Follower {
             || row.unfinished.is_some() && self.is_held_by_undecided(row)
     }
 
-    /// A file whose first line is not complete holds all that was seen.
+    /// A file with an incomplete first line holds all known bytes of the generation.
     fn is_held_by_undecided(&self, row: &GenerationRow) -> bool {
         let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.is_undecided());
         undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds_generation(&file, row))
     }
 
-    /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.
+    /// Removes rows of ended generations that all consumers have read and whose files have been missing for long.
     pub fn expire_rows(&mut self) {
         if !self.schedule.expiry_is_due(self.now()) {
             return;
@@ -252,7 +252,7 @@ impl Follower {
         let time = self.shared.clock.now();
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
-        // A compressed file that was read and is there: without its row it would be read again.
+        // A compressed file that was read and still exists would be read again without its row.
         let passed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
         let mut gone = self.shared.gone();
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
@@ -267,7 +267,8 @@ impl Follower {
         }
         drop(gone);
         for row in old {
-            // Nobody reads an orphan: it would be waited for without end. What was kept of one waits for a source.
+            // No consumer reads an orphan, so its row would stay forever. If unread bytes of it are kept, it waits for
+            // a source.
             let is_given_up = self.shared.is_orphan(row.id) && row.rest.is_none();
             if is_given_up || self.is_read_by_all(&row) {
                 self.remove_rest(row.id);

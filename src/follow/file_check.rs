@@ -1,4 +1,4 @@
-//! One look at an open file: grown, truncated, or the same.
+//! Checks one open file: it has grown, was truncated, or is unchanged.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use crate::base::timed_fs::{self, File};
 use crate::event::FileId;
 
 impl Follower {
-    /// Looks at the descriptor; `true` where readers see something new.
+    /// Checks size and times of the open file. Returns whether readers see a change.
     pub fn check_file(&mut self, id: FileId) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
@@ -33,7 +33,7 @@ impl Follower {
         let size = self.shared.incoming.size_of(&metadata);
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
         let links = metadata.nlink();
-        // Noted before, but nothing came of it: a full disk, a read that failed.
+        // An earlier check saw the growth but could not handle it (full disk, failed read).
         let left = tracked.stage == Stage::Live
             && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
         let still = unchanged && !left && !tracked.handle.doubted();
@@ -66,11 +66,11 @@ impl Follower {
         true
     }
 
-    /// As [`Follower::check_file`] returns.
+    /// Returns the same as [`Follower::check_file`].
     pub fn report_access_error(&mut self, id: FileId, error: &io::Error) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         if error.kind() == io::ErrorKind::NotFound {
-            // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
+            // Closed to save descriptors, and renamed or deleted meanwhile: the scan handles it.
             if tracked.handle.parked().is_some() {
                 self.schedule.hint_scan();
             }
@@ -91,7 +91,7 @@ impl Follower {
         })
     }
 
-    /// Its file system answers (again).
+    /// The file can be read (again): clears its error.
     pub fn clear_access_error(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let is_mended = {
@@ -104,7 +104,7 @@ impl Follower {
         }
     }
 
-    /// The mark decides: the same file that grew, or another life of it.
+    /// Compares the mark: the same generation has grown, or a new one has replaced it.
     fn compare(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
@@ -122,7 +122,7 @@ impl Follower {
         let bears = tracked.size >= mark.offset
             && match identity::bears(file, &mark, &self.shared.config.key) {
                 Ok(bears) => bears,
-                // Could not look: never means another life, and is done again.
+                // A failed read does not mean a new generation; it is repeated.
                 Err(_) => {
                     tracked.handle.raise_doubt();
                     return false;

@@ -1,7 +1,9 @@
-//! The follower's thread: finds files, looks at them, decides what they are, and publishes how far they reach.
+//! The follower thread: finds files, checks their size, identifies their generations and publishes how far they can be
+//! read.
 //!
-//! The only writer of rows and facts. A hint costs a look at the files it names; everything else is done in
-//! sweeps over the files that need attention, so that ten thousand idle files cost next to nothing.
+//! It is the only writer of generation rows and file facts. A hint (notify event) costs one check of each file that it
+//! names; all other work is done in sweeps over the files that need attention, so that ten thousand idle files cost
+//! almost nothing.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -24,13 +26,13 @@ use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
 use crate::event::{FileId, FileKey, IdKey};
 
-/// What it is called where a failure is told.
+/// Name of this thread in failure messages.
 pub(in crate::follow) const PART: &str = "file follower";
 
 pub(in crate::follow) struct Follower {
     pub shared: Arc<Shared>,
     pub sources: Vec<Arc<SourceConfig>>,
-    /// Sources that were started for the first time.
+    /// Per source: it has been started for the first time.
     pub fresh: Vec<bool>,
     pub catalog: Catalog,
     pub schedule: Schedule,
@@ -41,33 +43,34 @@ pub(in crate::follow) struct Follower {
     pub unpacker: Unpacker,
     pub listings: RefCell<Listings>,
     pub phase: Phase,
-    /// The segment of standard input that was read last: a screen may still show it.
+    /// The standard input segment that was read last: a screen may still show it.
     pub read_segment: Option<FileId>,
 }
 
-/// How far the follower has come since the start.
+/// Phase of the follower since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Phase {
-    /// Files are found and shown; the state is not known yet.
+    /// Files are found and shown; the state has not been loaded yet.
     BeforeState,
-    /// Sources were added: what is there now was there before they were started.
+    /// Sources were added: files that exist now existed before these sources were started.
     Adding,
-    /// Identities are settled as files come. `since`: generations without a file are given up some time after.
+    /// Files are identified as they appear. `since`: start of this phase; some time after it, generations without a
+    /// file end.
     Following { since: Duration },
 }
 
-/// Files that wait for a step of their own.
+/// Files that need a certain step.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Work {
-    /// Of the undecided, those of which something new is known.
+    /// Undecided files about which there is new information.
     pub to_identify: BTreeSet<FileId>,
-    /// A reader stands before a record that is still open.
+    /// Files in which a reader has reached a record that is still open.
     pub open_records: BTreeSet<FileId>,
-    /// Without a name, and not copied aside yet.
+    /// Files without a name whose unread bytes have not been copied yet.
     pub rescuing: BTreeSet<FileId>,
-    /// Grown since the last sweep.
+    /// Files that have grown since the last sweep.
     pub grown: BTreeSet<FileId>,
-    /// The newest look that was asked for and has begun.
+    /// Number of the latest check that was requested and has started.
     pub check_request: u64,
 }
 
@@ -80,39 +83,39 @@ impl Work {
     }
 }
 
-/// What the last scans saw.
+/// Results of the last scans.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct ScanState {
-    /// The last scan could look everywhere.
+    /// The last scan could read every directory and path.
     pub is_complete: bool,
-    /// Some path is a link.
+    /// At least one path is a symbolic link.
     pub has_links: bool,
-    /// When the last scan began.
+    /// Start of the last scan.
     pub last_scan: Option<Timestamp>,
-    /// Directories in which files of each source were found or are expected.
+    /// Directories in which files of the sources were found or are expected.
     pub directories: BTreeSet<PathBuf>,
-    /// What these directories, and those to which links lead, looked like just before they were listed.
+    /// Times of these directories, and of those to which links lead, just before they were listed.
     pub directory_times: Stamps,
-    /// Followed, and under no path of a source.
+    /// Followed files that no source path leads to.
     pub unlisted: Vec<FileId>,
-    /// Which file was last seen at a path, and since when.
+    /// The file that was last seen at a path, and since when.
     pub last_file_at: HashMap<PathBuf, (Place, Timestamp)>,
-    /// Paths at which a file was seen and none is now: their source, and until when they are looked after.
+    /// Paths at which a file was seen and none exists now: index of the source, and until when the path is checked.
     pub vacated: HashMap<PathBuf, (usize, Duration)>,
-    /// Inodes that are there and cannot be opened now.
+    /// Inodes of files that exist and cannot be opened now.
     pub unopened: HashSet<u64>,
-    /// What this program writes itself, as the last scan found it.
+    /// Files that Logwarden writes itself, as of the last scan.
     pub own_files: OwnPlaces,
-    /// Compressed files of which the rest could not be unpacked.
+    /// Compressed files that could be unpacked only partly.
     pub partly_unpacked: HashSet<FileId>,
-    /// Mounts that do not answer.
+    /// Mounts that do not respond.
     pub hung_mounts: BTreeSet<PathBuf>,
-    /// Compressed files that were read to their end, with their birth, and as they were then.
+    /// Compressed files that were read to their end and closed: birth time and version at that time.
     pub closed_compressed: HashMap<Place, (i64, Version)>,
 }
 
 impl ScanState {
-    /// The keys of what `passed` names.
+    /// Keys of the files in `closed_compressed`.
     pub fn closed_compressed_files(&self) -> impl Iterator<Item = FileKey> + '_ {
         self.closed_compressed.iter().map(|(place, (birth, _))| place.file(*birth))
     }
@@ -146,7 +149,7 @@ impl Follower {
         loop {
             let hints = self.shared.bell.wait(self.time_to_next_pass());
             if hints.stop {
-                // What readers met last is told all the same.
+                // Findings that readers reported last are shown before the thread ends.
                 for id in hints.files {
                     self.report_holes(id);
                     self.report_truncated_records(id);
@@ -163,12 +166,12 @@ impl Follower {
         let known = self.phase != Phase::BeforeState;
         if known {
             self.rescue_all();
-            // What readers met a moment ago.
+            // Losses that readers have just found.
             self.catalog.ids().into_iter().for_each(|id| self.record_loss(id));
         }
         self.persist();
         if known {
-            // Ended by the first, removed by the second.
+            // The first call ends the segments, the second one removes them.
             self.clean_up_segments();
             self.clean_up_segments();
             self.forget_viewed_segments();
@@ -177,9 +180,9 @@ impl Follower {
         self.unpacker.stop();
     }
 
-    /// One pass. The order matters: names before bytes, so that a rename is known before growth is judged; bytes
-    /// before identities, so that a truncated file is known before its copy is; everything before the commit, and
-    /// what readers see after it.
+    /// One pass of the follower. The order matters: names before bytes, so that a rename is known before growth is
+    /// evaluated; bytes before identities, so that a truncated file is known before its copy; all of that before the
+    /// commit, and the publication to readers after it.
     pub(in crate::follow) fn run_pass(&mut self, mut hints: Hints) {
         self.listings.borrow_mut().clear();
         if hints.asked {
@@ -225,7 +228,7 @@ impl Follower {
         }
     }
 
-    /// What is done a few times a second, for the files that need it.
+    /// Work that is done a few times per second, for the files that need it.
     fn sweep(&mut self) {
         self.repeat_open_votes();
         self.search_awaited_copies();
@@ -262,14 +265,14 @@ impl Follower {
         }
     }
 
-    /// Of what was seen all is published, unless the state cannot be written.
+    /// The requested check is finished once all findings are published, or when the state cannot be written.
     fn finish_requested_check(&self) {
         if !self.pending.any_urgent() || self.shared.board.says(&Topic::State) {
             self.shared.asked.finish(self.work.check_request);
         }
     }
 
-    /// A reader has met something that only the follower may judge.
+    /// Handles a finding of a reader that only the follower may evaluate.
     fn handle_reader_report(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         if tracked.handle.open_record().is_some() {
@@ -303,7 +306,7 @@ impl Follower {
         if state_came || !self.work.rescuing.is_empty() {
             return Duration::ZERO;
         }
-        // What is to be durable first waits for the next commit.
+        // Files that wait for a commit have no earlier deadline than that commit.
         let open_records = self.work.open_records.iter().filter(|id| !self.pending.is_urgent(**id));
         let closes = open_records.filter_map(|id| self.close_due_at(self.catalog.get(*id)?));
         let dues =
@@ -312,7 +315,7 @@ impl Follower {
         next.saturating_sub(now).min(LONGEST_SLEEP)
     }
 
-    /// Files with a generation, and their rows.
+    /// Files with a generation.
     pub fn identified_files(&self) -> impl Iterator<Item = &Tracked> {
         self.catalog.iter().map(|(_, tracked)| tracked).filter(|tracked| tracked.row.is_some())
     }

@@ -1,4 +1,4 @@
-//! More bytes: the mark and the day marks move.
+//! Handles growth of a file: advances the mark and the day marks, and reports holes and truncated records.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// What a reader has met of holes since the last call.
+    /// Reports holes that readers have found since the last call.
     pub fn report_holes(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -27,7 +27,7 @@ impl Follower {
         }
     }
 
-    /// What a reader has met of records that are too long since the last call.
+    /// Reports records over the length limit that readers have found since the last call.
     pub fn report_truncated_records(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -41,7 +41,7 @@ impl Follower {
         }
     }
 
-    /// Moves the mark to the new end; readers see it at once, or when its day mark is durable.
+    /// Moves the mark to the new end. Readers see it at once, or after the commit of a new day mark.
     pub fn advance_mark(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), *self.key());
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
@@ -51,7 +51,7 @@ impl Follower {
         let young = before < HEAD as u64 && doubled;
         let head = if young { Head::read(file).ok() } else { None };
         let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
-            // Another life since the look: the next one judges.
+            // The content was replaced since the check: the next check handles it.
             tracked.handle.raise_doubt();
             return false;
         };
@@ -62,7 +62,7 @@ impl Follower {
             self.pending.change_urgently(id);
         }
         if tracked.stage == Stage::Ended {
-            // It was closed where it ended: that stays a boundary.
+            // Its last record was closed at the former end: that boundary stays.
             row.cuts.end_at(row.mark.offset);
             row.ended = None;
             row.absence = None;

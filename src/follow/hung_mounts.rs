@@ -1,6 +1,6 @@
-//! Mounts that do not answer: their files are shown as stuck, and looked at again as soon as the mount answers.
+//! Tracks mounts that do not respond: their files are shown as stuck, and checked again as soon as the mount responds.
 //!
-//! Asks no mount anything: the call that hangs has recorded when it began.
+//! Makes no call to a mount: the call that hangs has recorded when it began.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::base::timed_fs;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// Which mounts have ceased to answer since the last call, and which have begun again.
+    /// Updates the list of mounts that do not respond.
     pub fn update_hung_mounts(&mut self) {
         let stuck = timed_fs::stuck();
         if stuck.is_empty() && self.scan_state.hung_mounts.is_empty() {
@@ -30,7 +30,7 @@ impl Follower {
             self.scan_state.hung_mounts.remove(&point);
             self.shared.board.unsay(&Topic::Stuck(point));
             news = true;
-            // Whatever happened there meanwhile.
+            // Find changes that happened there meanwhile.
             self.schedule.hint_scan();
         }
         if news {
@@ -39,7 +39,8 @@ impl Follower {
         }
     }
 
-    /// Files that are open tell by themselves; one that is closed for the time being is found stuck by a look at it.
+    /// For an open file, a call that hangs is known. A file that is closed to save descriptors is found stuck by its
+    /// next check.
     fn mark_hung_files(&mut self) {
         let now = self.now();
         let time = self.shared.clock.now();

@@ -1,8 +1,8 @@
-//! Copies of compressed files that everybody has read give their room back; the files are followed on.
+//! Frees the disk space of unpacked copies that all consumers have read; the compressed files are still followed.
 //!
-//! Such a copy is idle: it holds nothing, its row and its offsets stay. Whoever asks for its bytes (a sink that was
-//! added, a rule, a screen, the comparison with another file) waits until it is unpacked again. Nothing of this is in
-//! the state: a start unpacks every compressed file, and what is read then gives its room back again.
+//! Such a copy is idle: it is empty, but its row and offsets stay. A reader of its bytes (a new sink, a rule, a screen,
+//! the comparison with another file) waits until it is unpacked again. None of this is in the state: every start
+//! unpacks all compressed files, and copies become idle again once they are read.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use super::notices::{self, Topic};
 use super::unpacker::{CompressedFile, Progress};
 use crate::event::{FileId, Level};
 
-/// A copy is kept for this long after the last read: who has just begun may come back.
+/// A copy is kept for this long after the last read: a reader that has just begun may continue.
 const UNREAD: Duration = Duration::from_secs(5);
 
 impl Follower {
-    /// Copies that every consumer is through with, that nobody has read for a while and no screen shows give their room
-    /// back; those that somebody wants again are made again.
+    /// Frees copies that all consumers have read, that were not read for a while and that no screen shows; unpacks idle
+    /// copies again for new readers.
     pub fn update_idle_copies(&mut self) {
         let now = self.now();
         for id in self.catalog.needing_attention() {
@@ -42,13 +42,13 @@ impl Follower {
         }
     }
 
-    /// For a file that waits for room. `false`: there is no copy that everybody has read.
+    /// Frees one copy for a file that waits for space. `false`: no copy has been read by all.
     pub fn free_any_copy(&mut self) -> bool {
         let ids = self.catalog.needing_attention();
         ids.into_iter().any(|id| self.free_copy(id))
     }
 
-    /// Its copy gives its room back, if nobody needs it.
+    /// Frees the copy if it is not needed.
     fn free_copy(&mut self, id: FileId) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let (Some(compressed), Some(row)) = (&tracked.compressed, &tracked.row) else {
@@ -56,7 +56,7 @@ impl Follower {
         };
         let over =
             tracked.stage == Stage::Ended && tracked.is_fully_unpacked() && !tracked.is_segment;
-        // A run that reads what is there once and ends needs no room later.
+        // A `--once` run ends soon and needs no space later.
         let kept = self.shared.config.once || tracked.handle.is_idle();
         let needed = tracked.handle.readers.is_shown() || !self.is_read_by_all(row);
         if !over || kept || needed {
@@ -64,7 +64,7 @@ impl Follower {
         }
         let Ok(head) = Head::read(&compressed.copy) else { return false };
         let (handle, compressed) = (tracked.handle.clone(), compressed.clone());
-        // No consumer is in the middle of a read.
+        // Held so that no consumer is in the middle of a read.
         let _front = handle.front();
         if !handle.make_idle() {
             return false;
@@ -76,7 +76,7 @@ impl Follower {
         true
     }
 
-    /// As [`Follower::check_compressed`]; its copy has given its room back.
+    /// As [`Follower::check_compressed`], for an idle copy.
     pub fn check_idle_copy(&mut self, id: FileId, compressed: &Arc<CompressedFile>) -> bool {
         let now = self.now();
         let original = match compressed.original.metadata() {
@@ -122,7 +122,7 @@ impl Follower {
                 self.shared.board.unsay(&Topic::Packed(handle.path().to_path_buf()));
                 handle.readers.note_read(now);
                 handle.replace_file(Some(compressed.copy.clone()));
-                // Whoever waits for it is told.
+                // Wakes readers that wait for it.
                 handle.update(|_| ());
                 true
             }
@@ -141,13 +141,13 @@ impl Follower {
     }
 }
 
-/// Somebody wants it and waits.
+/// A reader waits for the idle copy.
 pub(in crate::follow) fn is_waited_for(tracked: &Tracked, compressed: &CompressedFile) -> bool {
     let begun = compressed.progress() == Progress::Unfinished || compressed.size() > 0;
     tracked.handle.is_idle() && (begun || tracked.handle.readers.is_wanted())
 }
 
-/// Somebody, perhaps without a cursor in the state, has begun to read it.
+/// A reader, perhaps without a cursor in the state, has read a part of it.
 fn is_half_read(tracked: &Tracked) -> bool {
     let handed = tracked.handle.front().handed;
     handed > 0 && tracked.row.as_ref().is_some_and(|row| handed < row.mark.offset)

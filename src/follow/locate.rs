@@ -1,7 +1,8 @@
-//! Where the files of generations are that nobody holds: renamed, copied, compressed or moved while nobody looked.
+//! Locates the files of generations that are not open: renamed, copied, compressed or moved while they were not
+//! followed.
 //!
-//! Names say where looking is worth it, content decides. A file is only opened here; what it is, is decided as for
-//! any other.
+//! Names select the files worth opening; their content decides. Files are only opened here and identified like any
+//! other file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
@@ -22,17 +23,17 @@ use crate::base::timed_fs::{self, File};
 use crate::event::FileKey;
 use crate::state::GenerationRow;
 
-/// Birth times are taken from a coarser clock than ours.
+/// Birth times come from a coarser clock than the current time.
 pub(in crate::follow) const COARSE: Duration = Duration::from_millis(20);
 
-/// As coarse as the times of a file may be.
+/// Coarsest resolution of file times (FAT).
 const COARSEST: Duration = Duration::from_secs(2);
 
-/// Whether an open file holds what is looked for.
+/// Tests whether an open file has the searched content.
 pub(in crate::follow) type Fits<'a> = &'a dyn Fn(&Follower, &File) -> bool;
 
 impl Follower {
-    /// The source that a generation belongs to now: the one of its name if that means its path, else any that does.
+    /// The source that a generation belongs to now: the one with its name if that matches its path, else any that does.
     pub fn source_of(&self, row: &GenerationRow) -> Option<usize> {
         let means = |source: &Arc<SourceConfig>| {
             [&row.path, &row.first_path].into_iter().any(|path| discover::means(source, path))
@@ -42,7 +43,7 @@ impl Follower {
         named.or_else(|| self.sources.iter().position(means))
     }
 
-    /// Generations that nobody holds belong to the source that means them now, whatever it was called before.
+    /// Assigns generations without an open file to the sources that match them now, even if those have new names.
     pub fn assign_rows_to_sources(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let mut orphans = HashSet::new();
@@ -65,7 +66,7 @@ impl Follower {
         self.shared.set_orphans(orphans);
     }
 
-    /// Generations that nobody holds and of which there may be more to read, with their sources.
+    /// Generations without an open file of which there may be more to read, each with its source.
     fn rows_to_locate(&self) -> Vec<(usize, GenerationRow)> {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         rows.into_iter()
@@ -75,7 +76,7 @@ impl Follower {
             .collect()
     }
 
-    /// Opens what may be the files of generations that nobody holds, and files that came and went meanwhile.
+    /// Opens possible files of generations that are not open, and files that were created and rotated meanwhile.
     pub fn locate_missing_files(&mut self) {
         let rows = self.rows_to_locate();
         let files = rows.iter().map(|(source, row)| (*source, row.file_key())).collect();
@@ -96,14 +97,14 @@ impl Follower {
         self.find_files_created_meanwhile();
     }
 
-    /// The file begins as the generation and bears its mark.
+    /// The file has the head and the mark of the generation.
     pub fn holds_generation(&self, file: &File, row: &GenerationRow) -> bool {
         Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
-    /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since:
-    /// nobody has seen what they hold.
+    /// Finds logs whose last generation ended or continues in a copy, and that were then written again and renamed:
+    /// their new content has never been read.
     fn find_reused_files(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let left = |row: &GenerationRow| match row.moved {
@@ -126,7 +127,7 @@ impl Follower {
         self.find_by_inode(files, &rows, &is_new);
     }
 
-    /// Looks for the files themselves, under whatever name, where they were and where the sources look.
+    /// Finds files by inode and birth time, under any name, in their old directories and those of the sources.
     fn find_by_inode<'a>(
         &mut self,
         files: Vec<(usize, FileKey)>,
@@ -159,8 +160,8 @@ impl Follower {
         }
     }
 
-    /// Opens what may hold the rest of this generation: called as rotation calls it, written since then. A compressed
-    /// file is opened whatever it holds: that is known when it is unpacked.
+    /// Opens files that may hold the rest of this generation: with a rotated name, and written since then. A compressed
+    /// file is opened in any case: its content is known only after unpacking.
     pub fn open_candidates(
         &mut self,
         source: usize,
@@ -173,7 +174,7 @@ impl Follower {
             let place = Place { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
-            // Some file systems keep whole seconds.
+            // Some file systems store whole seconds.
             if made.plus(COARSEST) < since || self.catalog.by_place(place).is_some() {
                 continue;
             }
@@ -183,14 +184,14 @@ impl Follower {
             }
             let Ok(file) = timed_fs::open(&path) else { continue };
             if fits(self, &file) {
-                // Where that fails, it is looked for again.
+                // If this fails, the search is repeated later.
                 let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
             }
         }
     }
 
-    /// Where files may be moved to: their directories and those to which links lead, the directories one level below
-    /// these (as `olddir` of logrotate), and where the sources look.
+    /// Directories into which these files may have been moved: their own, those of link targets, all directories one
+    /// level below (such as logrotate's `olddir`), and those of the sources.
     pub fn directories_around<'a>(
         &self,
         paths: impl Iterator<Item = &'a Path>,
@@ -210,7 +211,7 @@ impl Follower {
         directories
     }
 
-    /// Files that are called as rotation would call this generation's, in its directory and where the sources look.
+    /// Files whose names are rotated names of this generation, in its directory and those of the sources.
     fn rotated_files_of(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
         let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
         let labels: Vec<PathBuf> = labels.flat_map(|path| symlinks::chain(path)).collect();
@@ -240,7 +241,7 @@ impl Follower {
         found
     }
 
-    /// Of what only sinks' positions know, the copies that rotation made beside the logs.
+    /// Opens rotated copies of generations that are known only from sinks' positions.
     fn find_copies_for_positions(&mut self) {
         let only: Vec<_> = self
             .catalog
@@ -278,7 +279,7 @@ impl Follower {
         }
     }
 
-    /// Files beside `path` that rotation may have made of it, and that nobody follows.
+    /// Files beside `path` that have a rotated name of it and are not followed.
     pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, Place)> {
         symlinks::chain(path).iter().flat_map(|path| self.siblings_of_file(path)).collect()
     }
@@ -299,8 +300,8 @@ impl Follower {
         found.map(|(other, inode)| (directory.join(other), place(*inode))).collect()
     }
 
-    /// Files that were born beside a log after it was last seen, and lie there under rotated names. Whatever has become
-    /// of what was seen: read to its end, or kept.
+    /// Opens files that were created beside a log after it was last seen and now have rotated names, whether the log
+    /// itself was read to its end or is still followed.
     fn find_files_created_meanwhile(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let rows = rows.iter().filter_map(|row| Some((self.source_of(row)?, row)));
@@ -308,7 +309,7 @@ impl Follower {
             .identified_files()
             .filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
         let known = held.chain(rows);
-        // The latest at each path says since when.
+        // Per path, the time of its latest generation.
         let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
         for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {
             let place = Place { device: row.device, inode: row.file_key().inode };
@@ -319,7 +320,7 @@ impl Follower {
         let now = self.shared.clock.now();
         for (path, (source, since, place)) in since {
             self.open_files_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
-            // Where no file is now, the next one may be renamed again before it is seen.
+            // If no file is at the path now, the next one may be renamed before a scan sees it.
             self.scan_state.last_file_at.entry(path).or_insert((place, now));
         }
     }

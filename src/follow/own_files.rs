@@ -1,7 +1,7 @@
-//! What this program writes itself: it is never followed, or it would feed itself.
+//! Recognises files that Logwarden writes itself: they are never followed, or it would read its own output.
 //!
-//! An output is known by the file that it is now (device and inode, so also under another name or behind a link) and by
-//! its directory and name, as what stands beside it is; a directory of ours by its device and inode.
+//! An output is recognised by device and inode (so also under another name or through a link), and by its directory and
+//! name, which also covers its cursor files. A directory is recognised by device and inode.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -16,49 +16,49 @@ use super::identity::Place;
 use super::rotated_names::directory_of;
 use crate::base::timed_fs;
 
-/// As the settings say it.
+/// Logwarden's own files and directories as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    /// With everything below them.
+    /// Including everything below them.
     pub directories: Vec<PathBuf>,
-    /// With the files in them, and not what is below.
+    /// Only the files directly in them.
     pub flat_directories: Vec<PathBuf>,
-    /// Each with the files of its cursor.
+    /// Each with its cursor files.
     pub outputs: Vec<PathBuf>,
-    /// Standard output is one too.
+    /// Standard output is also an output.
     pub standard_output: bool,
-    /// A source that means this path reads what lies in a directory of ours: standard input is kept there.
+    /// A source with this path may read files in these directories: it is where standard input is stored.
     pub except: Option<PathBuf>,
 }
 
-/// What is shown of standard output.
+/// Shown instead of a path.
 const STANDARD_OUTPUT: &str = "standard output";
-/// What stands beside an output.
+/// Suffixes of an output and its cursor files.
 const ENDINGS: [&str; 3] = ["", ".cursor", ".cursor.new"];
 
-/// Where all of it is at this moment.
+/// The own files and directories as of one scan.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct OwnPlaces {
     directories: HashMap<Place, PathBuf>,
     flat_directories: HashMap<Place, PathBuf>,
-    /// Files, and what is said of each.
+    /// Files, with the path to show for each.
     files: HashMap<Place, PathBuf>,
     named: HashMap<(Place, OsString), PathBuf>,
-    /// Where each path of ours was: what does not answer at the next look is still there.
+    /// Device and inode per path: kept if the mount does not respond at the next scan.
     at: HashMap<PathBuf, Place>,
-    /// What is known of the directories of this look.
+    /// Results for the directories checked in this scan.
     looked_at: HashMap<PathBuf, Directory>,
 }
 
 #[derive(Clone, Debug)]
 struct Directory {
     place: Option<Place>,
-    /// It is ours.
+    /// The own directory that contains it.
     of: Option<PathBuf>,
 }
 
 impl Own {
-    /// `before`: what the look before this one found.
+    /// `before`: the result of the previous scan.
     pub(in crate::follow) fn places(&self, before: &OwnPlaces) -> OwnPlaces {
         self.places_by(before, |path| timed_fs::metadata(path).map(|found| Place::of(&found)))
     }
@@ -107,8 +107,8 @@ impl Own {
 }
 
 impl OwnPlaces {
-    /// What of ours this is; `None` where it is not. `link`: the path is one. Refused where its mount does not answer:
-    /// it may be ours.
+    /// The own file or directory that contains this file; `None` if it is not Logwarden's own. `link`: the path is a
+    /// symbolic link. An error if the mount does not respond, because the file may be an own one.
     pub(in crate::follow) fn owner(
         &mut self,
         path: &Path,
@@ -126,7 +126,7 @@ impl OwnPlaces {
         Ok(directory.of.or_else(named))
     }
 
-    /// Files that are there now.
+    /// The own files that exist now.
     pub(in crate::follow) fn files(&self) -> impl Iterator<Item = Place> {
         self.files.keys().copied()
     }
@@ -145,7 +145,7 @@ impl OwnPlaces {
         Ok(directory)
     }
 
-    /// The directory of ours in which it lies, however deep.
+    /// The own directory that contains the path, at any depth.
     fn above(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let Some(real) = known(timed_fs::canonicalize(path))? else { return Ok(None) };
         for directory in real.ancestors() {
@@ -158,7 +158,7 @@ impl OwnPlaces {
     }
 }
 
-/// What is absent or closed to us is known to be so; what does not answer is not known.
+/// A missing or unreadable path gives `None`; a mount that does not respond gives an error, because nothing is known.
 fn known<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
@@ -171,7 +171,7 @@ fn with_ending(path: &OsStr, ending: &str) -> OsString {
     OsString::from_vec([path.as_bytes(), ending.as_bytes()].concat())
 }
 
-/// Where it is a file.
+/// Device and inode of standard output, if it is a regular file.
 fn standard_output() -> Option<Place> {
     let found = fstat(io::stdout().as_fd()).ok()?;
     let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_on_a_mount_that_does_not_answer_stays_ours() {
+    fn an_output_on_a_mount_that_does_not_respond_is_still_recognised() {
         let own = Own {
             directories: vec!["/mnt/archive".into()],
             outputs: vec!["/mnt/out.log".into()],

@@ -1,24 +1,24 @@
-//! Rows that were changed and are not durable yet.
+//! Keeps track of changed rows that are not durable yet.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::FileId;
 
-/// Marks that nobody waits for are made durable together, this often.
+/// Interval of commits when no reader waits for one.
 const COMMIT: Duration = Duration::from_millis(250);
-/// A state that cannot be written is tried again after this.
+/// Delay after a failed commit.
 const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Pending {
-    /// Not handed to the store yet.
+    /// Not passed to the store yet.
     changed: BTreeSet<FileId>,
-    /// Must be durable before readers may see what they say.
+    /// Must be durable before readers may see their content.
     urgent: BTreeSet<FileId>,
-    /// The first pass is done: that is published with the next commit.
+    /// The first pass has finished: this is published with the next commit.
     pub settling: bool,
-    /// Commits that failed in a row.
+    /// Consecutive failed commits.
     pub failures: u32,
     next_commit: Duration,
 }
@@ -58,7 +58,7 @@ impl Pending {
         std::mem::take(&mut self.changed)
     }
 
-    /// All that waited for this commit.
+    /// Records a commit; returns the files that waited for it.
     pub fn committed(&mut self, now: Duration) -> BTreeSet<FileId> {
         self.failures = 0;
         self.next_commit = now + COMMIT;

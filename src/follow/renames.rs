@@ -1,4 +1,4 @@
-//! Names change, descriptors stay: which files were renamed, and which came and went between two looks.
+//! Follows renames of open files, and finds files that were created and renamed between two scans.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
@@ -16,11 +16,11 @@ use crate::base::{Timestamp, timed_fs};
 use crate::event::FileId;
 use crate::event::status::FileState;
 
-/// For how long a path at which no file is any more is looked after.
+/// How long a path is checked after its file has left it.
 const VACANT: Duration = Duration::from_secs(5);
 
 impl Follower {
-    /// Not under any path any more: renamed away, or deleted. What is open is followed on.
+    /// Updates files that no path leads to any more: renamed away or deleted. Open files are still followed.
     pub fn update_unlisted_files(&mut self, present: &HashSet<FileId>) {
         let absent: Vec<FileId> = self
             .catalog
@@ -53,7 +53,7 @@ impl Follower {
             }
         };
         if metadata.nlink() == 0 && tracked.links > 0 {
-            // What is unread of it is kept at once: nobody knows how long we live.
+            // Save the unread bytes now: the process may end at any time.
             self.schedule.sweep_now();
         }
         tracked.links = metadata.nlink();
@@ -62,7 +62,7 @@ impl Follower {
             if tracked.row.is_none() && metadata.len() == 0 {
                 self.stop_following(id);
             } else {
-                // Written, or truncated, between the last look and its removal, perhaps.
+                // It may have been written or truncated between the last check and its removal.
                 self.check_file(id);
             }
         } else if let Some(path) = name_of(&file) {
@@ -70,7 +70,7 @@ impl Follower {
         }
     }
 
-    /// Another host has deleted it, or its server gives it another handle: it is opened again where it is found.
+    /// Another host has deleted the file, or its NFS server uses another handle: it is reopened where it is found.
     pub fn park_stale_file(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(key) = tracked.file_key() else { return };
@@ -78,7 +78,7 @@ impl Follower {
         self.find_parked_file(id);
     }
 
-    /// It was closed to save descriptors, and is not where it was.
+    /// Finds a file that was closed to save descriptors and is no longer at its path.
     fn find_parked_file(&mut self, id: FileId) {
         let Some(parked) = self.catalog.get(id).and_then(|t| t.handle.parked()) else { return };
         // It may have been renamed since the directory was listed.
@@ -90,13 +90,13 @@ impl Follower {
                 }
                 self.set_path(id, &path);
             }
-            // Deleted while it was closed: its bytes are gone, unless there is a copy.
+            // Deleted while it was closed: its bytes are lost, unless there is a copy.
             Ok(None) => self.handle_vanished_file(id),
             Err(_) => {}
         }
     }
 
-    /// Another file stands at a known path: there may have been more between the two.
+    /// Records the file at a path. If it replaces another file, there may have been more files between the two.
     pub fn record_file_at_path(&mut self, id: FileId, found: &Found) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(place) = tracked.place() else { return };
@@ -105,7 +105,7 @@ impl Follower {
         match self.scan_state.last_file_at.get(&found.path) {
             Some((before, _)) if *before == place => {}
             before => {
-                // One that is new may have been rotated since the last scan, when it was not there.
+                // A file that is seen here for the first time may have been created and rotated since the last scan.
                 let is_new = before.is_none();
                 let since = before.map(|(_, since)| *since).or(self.scan_state.last_scan);
                 self.scan_state.last_file_at.insert(found.path.clone(), now);
@@ -116,7 +116,7 @@ impl Follower {
         }
     }
 
-    /// Where a file was a moment ago and none is now, another may have come and been renamed between two looks.
+    /// Where a path has lost its file a moment ago, another file may have been created and renamed between two scans.
     pub fn check_vacated_paths(&mut self, sight: &Sight) {
         let now = self.now();
         let here: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
@@ -141,8 +141,8 @@ impl Follower {
         }
     }
 
-    /// Files beside `path` that were born after its predecessor was seen, and before itself. `is_new`: none was seen,
-    /// so only a name that rotation makes says that a file was there.
+    /// Opens files beside `path` that were created after its previous file was last seen and before the present one.
+    /// `is_new`: no file was seen at the path, so only files with rotated names count.
     pub fn open_files_between(
         &mut self,
         source: usize,
@@ -152,7 +152,7 @@ impl Follower {
     ) {
         let chain = symlinks::chain(path);
         let roots: Vec<_> = chain.iter().map(|path| rotated_names::root(path)).collect();
-        // While they are listed they may be renamed once more.
+        // Files may be renamed again while they are listed.
         for _ in 0..5 {
             let mut news = false;
             for (path, listed) in self.siblings(path) {

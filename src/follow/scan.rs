@@ -1,4 +1,4 @@
-//! Paths → open files: every scan opens what is new and follows names.
+//! Scans the configured paths: opens new files and updates the names of known ones.
 
 use std::collections::HashSet;
 use std::io;
@@ -22,7 +22,7 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// What is due: where the times of all directories prove that no name changed, nothing is looked at again.
+    /// Scans when a scan is due, or skips it where the times of all directories prove that no name has changed.
     pub fn scan_if_changed(&mut self) {
         let began = self.now();
         let time = self.shared.clock.now();
@@ -41,12 +41,12 @@ impl Follower {
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }
 
-    /// Looks at all paths.
+    /// Scans all paths.
     pub fn scan(&mut self) {
         self.scan_with(self.scan_state.directory_times.again(self.shared.clock.now()));
     }
 
-    /// `stamps`: taken a moment ago.
+    /// `times`: the directory times just before this scan.
     fn scan_with(&mut self, stamps: Stamps) {
         let (began, time) = (self.now(), self.shared.clock.now());
         let own = self.shared.own();
@@ -54,14 +54,14 @@ impl Follower {
         for id in
             sight.own.files().filter_map(|place| self.catalog.by_place(place)).collect::<Vec<_>>()
         {
-            // It became an output since it was found.
+            // It has become an output since it was found.
             self.release_file(id);
         }
         self.scan_state.own_files = std::mem::take(&mut sight.own);
-        // What was renamed before it is listed later.
+        // Renames from before this point must show in the next listing.
         self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {
-            // Nothing came in yet.
+            // No standard input has arrived yet.
             let pattern = intake.pattern();
             sight.problems.retain(|problem| problem.path() != pattern);
         }
@@ -76,12 +76,12 @@ impl Follower {
             self.set_path(id, &found.path);
             self.record_file_at_path(id, found);
         }
-        // What lies on a mount that does not answer waits; a run that ends does not.
+        // Files on a mount that does not respond are opened later, but a `--once` run cannot wait for them.
         let stuck = sight.problems.iter().filter(|problem| problem.is_stuck()).count();
         let stuck = if self.shared.once() { stuck } else { 0 };
         self.shared.unopened.store(self.scan_state.unopened.len() + stuck, Ordering::Relaxed);
         if sight.whole_but_for_mounts() {
-            // A path that no source means any more needs no memory.
+            // Forget paths that no source matches any more.
             if self.scan_state.is_complete
                 && self.scan_state.last_file_at.len() > 2 * sight.found.len() + 1000
             {
@@ -101,11 +101,11 @@ impl Follower {
         self.scan_state.last_scan = Some(time);
         let mut directories = sight.directories;
         self.scan_state.directories.clone_from(&directories);
-        // Where links lead to, growth is told there.
+        // Growth of a linked file is reported for the directory of the link's target.
         directories.extend(self.catalog.directories().cloned());
         self.watch.follow(&directories);
         self.report_watch();
-        // Those of other directories were not taken before these were listed.
+        // Directories without times from before their listing cannot prove anything.
         let usable = stamps.are_of(&directories);
         self.scan_state.directory_times =
             if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
@@ -113,7 +113,7 @@ impl Follower {
         self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
     }
 
-    /// What is there at this moment, looked at once.
+    /// Scans all paths and checks every file once.
     pub fn scan_and_check_all(&mut self) {
         self.scan();
         for id in self.catalog.ids() {
@@ -124,7 +124,7 @@ impl Follower {
     fn report_problems(&self, sight: &Sight) {
         let time = self.shared.clock.now();
         let mut news = self.shared.board.keep_current(&sight.problems);
-        // A mount that does not answer is told of as a whole.
+        // A mount that does not respond has one notice for the whole mount.
         let told = |problem: &&Problem| !problem.is_stuck();
         for problem in sight.problems.iter().filter(told) {
             let topic = Topic::Path(problem.path().to_owned());
@@ -157,7 +157,7 @@ impl Follower {
                 self.shared.board.unsay(&Topic::Open(found.path.clone()));
                 Some(id)
             }
-            // Renamed or removed between two looks.
+            // Renamed or removed between scan and open.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) if timed_fs::is_stuck(&error) => {
                 self.scan_state.unopened.insert(found.place.inode);
@@ -165,7 +165,7 @@ impl Follower {
             }
             Err(error) => {
                 self.scan_state.unopened.insert(found.place.inode);
-                // EMFILE, ENFILE: not this file's fault.
+                // EMFILE or ENFILE: the limit of the process or system, not a fault of this file.
                 let text = match error.raw_os_error() {
                     Some(23 | 24) => notices::too_many_files(&found.path),
                     _ => notices::cannot_open(&found.path, &error),
@@ -186,7 +186,7 @@ impl Follower {
         if let Some(id) = self.catalog.by_place(place) {
             return Ok(id);
         }
-        // Read to its end, and its copy given up: it comes back where it changes.
+        // It was read to its end and closed: it is opened again when it changes.
         let version = (metadata.len(), metadata.modified().ok());
         if self.scan_state.closed_compressed.get(&place)
             == Some(&(identity::birth(&metadata), version))
@@ -200,7 +200,7 @@ impl Follower {
         self.track(Arc::new(file), found.source, &found.path, origin)
     }
 
-    /// Begins to follow an open file; nothing is known of it yet.
+    /// Starts to follow an open file that has not been identified yet.
     pub fn track(
         &mut self,
         file: Arc<File>,
@@ -210,7 +210,7 @@ impl Follower {
     ) -> io::Result<FileId> {
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
-        // What a source names was looked at when it was found.
+        // Files at a source path were checked against Logwarden's own files when they were found.
         if origin != Origin::Path && self.scan_state.own_files.owner(path, place, false)?.is_some()
         {
             return Err(io::ErrorKind::NotFound.into());
@@ -258,14 +258,14 @@ impl Follower {
         Ok(id)
     }
 
-    /// Its bytes came while its name was followed: it takes the place of another file, or we write it.
+    /// All bytes were written while the path was followed: the file replaces another one, or Logwarden writes it.
     fn was_created_while_following(&self, path: &Path, place: Place, early: bool) -> bool {
         let before = self.scan_state.last_file_at.get(path);
         let replaces = !early && before.is_some_and(|(before, _)| *before != place);
         replaces || self.shared.incoming.was_made_here(place)
     }
 
-    /// A source names it: it was found as somebody's sibling before.
+    /// A source path leads to a file that was found beside a log before.
     fn set_origin_to_path(&mut self, id: FileId) {
         if self.catalog.get(id).is_some_and(|tracked| tracked.origin != Origin::Path)
             && let Some(tracked) = self.catalog.get_mut(id)
@@ -274,7 +274,7 @@ impl Follower {
         }
     }
 
-    /// The path is a label: it follows the name.
+    /// Updates the path of a file after a rename. The path is a label, not an identity.
     pub fn set_path(&mut self, id: FileId, path: &Path) {
         let same =
             self.catalog.get(id).is_none_or(|tracked| *tracked.handle.known().facts.path == *path);
@@ -291,12 +291,12 @@ impl Follower {
             self.pending.change(id);
         }
         self.update_real_path(id, path);
-        // What was written meanwhile was told under the other name.
+        // Hints about recent writes may have named the old path.
         self.catalog.check_at(id, self.now());
         self.shared.changed();
     }
 
-    /// Hints name files by their real path.
+    /// Updates the real path, by which hints name files.
     pub fn update_real_path(&mut self, id: FileId, path: &Path) {
         let real = timed_fs::canonicalize(path).ok();
         let row = self.catalog.get_mut(id).and_then(|tracked| tracked.row.as_mut());
@@ -306,7 +306,7 @@ impl Follower {
         self.catalog.set_real_path(id, real);
     }
 
-    /// Given up: its descriptor is closed when its last reader is done.
+    /// Stops following a file; its descriptor is closed when its last reader has finished.
     pub fn stop_following(&mut self, id: FileId) {
         if self.catalog.remove(id).is_none() {
             return;
@@ -316,7 +316,7 @@ impl Follower {
         self.pending.forget(id);
         self.shared.descriptors.forget(id);
         self.shared.remove_file(id);
-        // A run that reads once tells at its end what it could not unpack.
+        // A `--once` run reports at its end which files could be unpacked only partly.
         if !self.shared.config.once {
             self.set_partly_unpacked(id, false);
         }

@@ -1,26 +1,26 @@
-//! What the follower's thread does when. Times are uptimes.
+//! Schedules the scans, sweeps and expiry of the follower thread. All times are uptimes.
 
 use std::time::Duration;
 
-/// Between two sweeps while something is hot.
+/// Between two sweeps while a file was written recently.
 const SWEEP: Duration = Duration::from_millis(250);
-/// A sweep comes at the latest after this; so does the notice of a stop.
+/// Longest time between two sweeps, and until a stop request is noticed.
 pub(in crate::follow) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Between two scans of all paths, where directories are watched, and where they are only polled.
+/// Between two scans, with watched directories and with polling.
 const SCAN_HINTED: Duration = Duration::from_secs(1);
 const SCAN_POLLED: Duration = Duration::from_millis(250);
 const SCAN_LONGEST: Duration = Duration::from_secs(5);
-/// Between two scans that do not go by the times of directories, where these are kept by this machine's kernel.
+/// Between two complete scans, which ignore directory times, if all directories are on local file systems.
 const WHOLE_LOCAL: Duration = Duration::from_secs(10);
-/// How often it is counted for how long generations have been gone.
+/// How often the absence of generations is counted.
 const EXPIRY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Schedule {
     next_scan: Duration,
-    /// Until then a scan may go by the times of directories, if nobody asks for more.
+    /// Until then a scan may rely on directory times, unless a complete one is requested.
     next_whole_scan: Duration,
-    /// A hint may bring the scan forward to here.
+    /// A hint can bring the scan forward to this time.
     earliest_scan: Duration,
     next_sweep: Duration,
     next_expiry: Duration,
@@ -31,7 +31,7 @@ impl Schedule {
         now >= self.next_scan
     }
 
-    /// A hint says that names came, went or changed.
+    /// A hint reported that names appeared, disappeared or changed.
     pub fn hint_scan(&mut self) {
         self.scan_at(self.earliest_scan);
     }
@@ -41,17 +41,17 @@ impl Schedule {
         self.next_scan_is_whole();
     }
 
-    /// Something at a path is to be found again, or anew.
+    /// The next scan must find files again, or new ones, so it ignores directory times.
     pub fn next_scan_is_whole(&mut self) {
         self.next_whole_scan = Duration::ZERO;
     }
 
-    /// All paths are to be looked at, whatever the times of their directories say.
+    /// All paths must be scanned, whatever the directory times say.
     pub fn scan_is_whole(&self, now: Duration) -> bool {
         now >= self.next_whole_scan
     }
 
-    /// A scan that began then has ended now. However many hints come, half of the time is left for reading.
+    /// Records a finished scan. However many hints arrive, half of the time stays for reading.
     pub fn scanned(&mut self, began: Duration, now: Duration, polled: bool) {
         let took = now.saturating_sub(began);
         let pause = if polled { SCAN_POLLED } else { SCAN_HINTED };
@@ -59,7 +59,7 @@ impl Schedule {
         self.earliest_scan = now + took;
     }
 
-    /// All paths were looked at; `local`: in directories whose times and events tell all that happens there.
+    /// Records a complete scan. `local`: notify and times report every change in all directories.
     pub fn scanned_whole(&mut self, now: Duration, local: bool) {
         self.next_whole_scan = now + if local { WHOLE_LOCAL } else { SCAN_LONGEST };
     }
@@ -72,13 +72,13 @@ impl Schedule {
         self.next_sweep = Duration::ZERO;
     }
 
-    /// A sweep is done, and the next file is to be looked at then.
+    /// Records a finished sweep. `next_check`: when the next file is due.
     pub fn swept(&mut self, now: Duration, next_look: Option<Duration>) {
         let next = next_look.unwrap_or(now + LONGEST_SLEEP);
         self.next_sweep = next.clamp(now + SWEEP, now + LONGEST_SLEEP);
     }
 
-    /// `true` once an hour.
+    /// `true` once per hour.
     pub fn expiry_is_due(&mut self, now: Duration) -> bool {
         let due = now >= self.next_expiry;
         if due {
@@ -87,7 +87,7 @@ impl Schedule {
         due
     }
 
-    /// When something is due by itself; with `--once` nothing is scanned for.
+    /// Next time at which a sweep or scan is due; with `--once` there are no scans.
     pub fn next(&self, once: bool) -> Duration {
         if once { self.next_sweep } else { self.next_sweep.min(self.next_scan) }
     }
@@ -100,7 +100,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_slow_scan_leaves_most_of_the_time_to_reading() {
+    fn a_slow_scan_leaves_half_of_the_time_for_reading() {
         let mut schedule = Schedule::default();
         schedule.scanned(Duration::ZERO, 30 * MS, false);
         schedule.hint_scan();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_or_some_time_makes_a_scan_whole() {
+    fn a_scan_is_complete_after_a_hint_or_some_time() {
         let mut schedule = Schedule::default();
         assert!(schedule.scan_is_whole(Duration::ZERO));
         schedule.scanned_whole(Duration::ZERO, true);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_comes_when_a_file_is_due_but_neither_at_once_nor_never() {
+    fn a_sweep_runs_when_a_file_is_due_but_not_at_once_and_at_least_every_second() {
         let mut schedule = Schedule::default();
         schedule.swept(Duration::ZERO, Some(Duration::ZERO));
         assert!(!schedule.sweep_is_due(249 * MS) && schedule.sweep_is_due(250 * MS));

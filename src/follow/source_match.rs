@@ -1,4 +1,4 @@
-//! Which of the files that this program writes itself the sources name.
+//! Finds the sources that would read files that Logwarden writes itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use super::SourceConfig;
 use super::discover::{self, Problem};
 use super::own_files::{Own, OwnPlaces};
 
-/// What of ours these sources mean, with the name of the source: those files that are there, and outputs that may come.
+/// Own files that these sources match, each with the name of the source: existing files, and outputs that may be
+/// created.
 pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
     let there = discover::look(&sources, own, &OwnPlaces::default())

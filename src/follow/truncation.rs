@@ -1,7 +1,7 @@
-//! A truncated file: its generation ends at the mark, and is read on from the copy if there is one.
+//! Handles truncated files: the generation ends at its mark and continues in its copy, if there is one.
 //!
-//! Judged once, for all consumers. Without a copy, what was not read is lost, and counted by the consumers that are
-//! told of it.
+//! This is decided once for all consumers. Without a copy the unread bytes are lost, and each consumer that reaches
+//! them counts its loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 use crate::state::GenerationRow;
 
-/// A copy may appear this much later.
+/// How long a copy is searched for after the truncation.
 pub(in crate::follow) const GRACE: Duration = Duration::from_secs(2);
 
 impl Follower {
-    /// The generation ends at its mark; the file begins another life.
+    /// Ends the generation at its mark. A new generation begins in the file.
     pub fn handle_truncation(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
@@ -33,7 +33,7 @@ impl Follower {
             known.complete = was_kept;
         });
         tracked.stage = match was_kept {
-            // Deleted before: what was kept of it is its copy.
+            // Deleted before: its kept rest serves as its copy.
             true => Stage::Ended,
             false => Stage::AwaitingCopy(if self.shared.once() { now } else { now + GRACE }),
         };
@@ -44,9 +44,9 @@ impl Follower {
         let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
         self.catalog.continue_in(id, rest);
-        // The descriptor is open: nothing that can fail but the look at it, and then a scan finds it.
+        // The file is open, so only its metadata can fail to be read; then the next scan finds the file.
         match self.track(file, source, &path, origin) {
-            // All of it came while the file was followed.
+            // All its bytes were written while the file was followed.
             Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.existing_bytes = 0),
             Err(_) => self.schedule.scan_at(now),
         }
@@ -56,7 +56,7 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// Generations that were truncated a moment ago: their copies may still come.
+    /// Searches for copies of generations that were truncated a moment ago.
     pub fn search_awaited_copies(&mut self) {
         let now = self.now();
         for id in self.catalog.needing_attention() {
@@ -72,7 +72,7 @@ impl Follower {
         }
     }
 
-    /// What was not read is gone.
+    /// Ends a truncated generation for which no copy was found: its unread bytes are lost.
     fn end_without_copy(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         tracked.stage = Stage::Ended;
@@ -83,7 +83,7 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
+    /// Consumers may still deliver events that they hold in memory: they count the loss when they reach it.
     fn report_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
         let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
@@ -95,11 +95,11 @@ impl Follower {
         self.shared.board.say(topic, level, self.shared.clock.now(), text);
     }
 
-    /// Among the files that nobody reads yet, and beside the truncated one.
+    /// Searches among the undecided files, and beside the truncated one.
     fn search_copy_of(&mut self, id: FileId) {
         self.open_copies_beside(id);
         let undecided = self.undecided_files();
-        // It may be the copy that holds more.
+        // This file may turn out to be the larger copy.
         let unpacking =
             |other: &FileId| self.catalog.get(*other).is_some_and(Tracked::is_unpacking);
         if undecided.iter().any(unpacking) {
@@ -114,7 +114,7 @@ impl Follower {
         }
     }
 
-    /// Rotated names need not be under any configured path.
+    /// Rotated names need not match any configured path.
     fn open_copies_beside(&mut self, id: FileId) {
         let Some(original) = self.catalog.get(id) else { return };
         let Some(row) = original.row.clone() else { return };
@@ -123,7 +123,7 @@ impl Follower {
         self.open_candidates(original.source, &row, grown.minus(GRACE), &fits);
     }
 
-    /// `candidate` is undecided, begins as the original and bears its mark.
+    /// `candidate` is undecided, is another file, and has the head and mark of the original.
     fn fits_as_copy(&self, id: FileId, candidate: FileId) -> bool {
         let (Some(original), Some(candidate)) = (self.catalog.get(id), self.catalog.get(candidate))
         else {
@@ -140,7 +140,7 @@ impl Follower {
             && self.is_copy(original, candidate, &file)
     }
 
-    /// The file holds what the original held when it was last seen, or all but its last bytes.
+    /// The file has the known content of the original, except perhaps its last bytes.
     fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> bool {
         let Some(row) = &original.row else { return false };
         let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
@@ -157,7 +157,7 @@ impl Follower {
             && matches!(self.shared_mark(original, file), Ok(Some(_)))
     }
 
-    /// The generation is read on from this copy, under the same offsets.
+    /// Continues the generation in this copy, at the same offsets.
     pub fn continue_in_copy(&mut self, id: FileId, copy: FileId) {
         let key = *self.key();
         let Some(copied) = self.catalog.get(copy) else { return };
@@ -165,18 +165,18 @@ impl Follower {
         let (path, compressed, links) =
             (copied.handle.path(), copied.compressed.clone(), copied.links);
         let Some(file) = file else { return };
-        // What was seen of it may be from the middle of the copying.
+        // The last check may have been in the middle of the copying.
         let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
         let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
         let pins = self.catalog.get_mut(copy).and_then(|copied| copied.descriptor_pins.take());
         self.stop_following(copy);
         self.catalog.set_place(id, place, birth);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        // Nothing is ever added to either.
+        // Neither file is ever appended to.
         let over = matches!(tracked.stage, Stage::AwaitingCopy(_)) || compressed.is_some();
         let moved = tracked.file_key();
         let Some(row) = &mut tracked.row else { return };
-        // Its bytes are found again where that is.
+        // The bytes are available again in the copy.
         row.ended = None;
         let seen = row.end().max(size);
         row.mark = end;
@@ -185,7 +185,7 @@ impl Follower {
         row.device = place.map_or(row.device, |place| place.device);
         row.moved = moved.filter(|file| *file != row.identity.file_key());
         let (generation, start) = (row.id, row.start);
-        // Held until the copy is in its place, so that readers see either, never neither.
+        // Held until the copy has replaced the file, so that readers see either the old or the new file.
         let front = tracked.handle.front();
         tracked.handle.replace_file(Some(file));
         tracked.handle.update(|known| {
@@ -205,7 +205,7 @@ impl Follower {
         tracked.links = links;
         (tracked.compressed, tracked.descriptor_pins) = (compressed, pins);
         tracked.stage = match tracked.stage {
-            // It is given out when its row is durable.
+            // Published once its row is durable.
             Stage::AwaitingCommit => Stage::AwaitingCommit,
             _ if over => Stage::Ended,
             _ => Stage::Live,
@@ -220,7 +220,7 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// What was taken for a copy that lacks the end grows: it is a file of its own.
+    /// A file that was taken for a copy without the end has grown: it is a file of its own.
     pub fn split_from_grown_copy(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let (Some(file), Some(_)) = (tracked.file(), tracked.place()) else { return };

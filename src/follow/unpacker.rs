@@ -1,7 +1,7 @@
-//! Compressed files → unnamed copies of what they held, made by a thread of their own, one file after the other.
+//! Unpacks compressed files into unnamed temporary copies, one after the other, in its own thread.
 //!
-//! Everybody reads a copy as any other file, by offset; it goes when its last reader does, also after a kill. Copies
-//! take a bounded part of the disk. What they are of is judged by the follower when they are done.
+//! A copy is read by offset like any other file; it is deleted with its last descriptor, also after a kill. Copies use
+//! a bounded amount of disk space. The follower identifies each file when its copy is complete.
 
 use std::collections::VecDeque;
 use std::fs::{FileTimes, OpenOptions};
@@ -20,47 +20,47 @@ use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
 use crate::state::private_directory;
 
-/// All copies together take at most so much of the disk, and never more than half of what is free.
+/// Maximum disk space of all copies together; they also never use more than half of the free space.
 pub(in crate::follow) const MOST: u64 = 4 << 30;
-/// Unpacked and written at once.
+/// Bytes that are unpacked and written at once.
 pub(in crate::follow) const CHUNK: usize = 256 * 1024;
 
-/// What it is called where a failure is told.
+/// Name of this thread in failure messages.
 const PART: &str = "unpacker";
 
-/// How far the unpacking of one file is.
+/// Progress of unpacking one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Progress {
-    /// Waits for its turn, or is being unpacked.
+    /// Queued, or being unpacked.
     Unfinished,
-    /// All of it is there.
+    /// All of it is unpacked.
     Complete,
-    /// The stream is not complete (yet).
+    /// The stream ends early; the rest may still be written.
     Cut,
-    /// The stream is damaged behind what is there.
+    /// The stream is damaged after the unpacked bytes.
     Corrupt(String),
-    /// There was no room for all of it.
+    /// There was not enough space for all of it.
     Full,
-    /// It could not be read, or the copy not be written.
+    /// The file could not be read, or the copy not written.
     Failed(String),
 }
 
-/// A compressed file and the copy of what it held.
+/// A compressed file and the copy of its content.
 #[derive(Debug)]
 pub(in crate::follow) struct CompressedFile {
     pub original: Arc<File>,
     pub copy: Arc<File>,
     compression: Compression,
     state: Mutex<(Progress, Version)>,
-    /// Bytes of the copy.
+    /// Bytes of this copy.
     size: AtomicU64,
-    /// Bytes of the original that the decoder took.
+    /// Bytes of the original that the decoder consumed.
     taken: AtomicU64,
-    /// Of all copies.
+    /// Bytes of all copies.
     used: Arc<AtomicU64>,
 }
 
-/// Length and time of a compressed file: it is unpacked again when they have changed.
+/// Length and modification time of a compressed file: it is unpacked again when they change.
 pub(in crate::follow) type Version = (u64, Option<SystemTime>);
 
 impl CompressedFile {
@@ -68,7 +68,7 @@ impl CompressedFile {
         self.state().0.clone()
     }
 
-    /// The file as it was when it was unpacked last.
+    /// Version of the file when it was last unpacked.
     pub fn version(&self) -> Version {
         self.state().1
     }
@@ -77,7 +77,7 @@ impl CompressedFile {
         self.size.load(Ordering::Acquire)
     }
 
-    /// Bytes of the original that the last try did not come to.
+    /// Bytes of the original that the last attempt did not reach.
     pub fn not_taken(&self) -> u64 {
         self.version().0.saturating_sub(self.taken.load(Ordering::Acquire))
     }
@@ -91,7 +91,7 @@ impl CompressedFile {
         self.state.lock().expect("no holder of the progress panics")
     }
 
-    /// Writes the copy, from the beginning; what it held of an earlier try is the same.
+    /// Writes the copy from the start; bytes from an earlier attempt are overwritten.
     fn unpack(&self, room: u64, stop: &dyn Fn() -> bool) -> Progress {
         let input = BufReader::with_capacity(64 * 1024, At { file: &*self.original, offset: 0 });
         self.taken.store(0, Ordering::Release);
@@ -143,18 +143,18 @@ impl CompressedFile {
         }
     }
 
-    /// Gives back the room of the copy.
+    /// Frees the disk space of the copy.
     pub fn empty(&self) {
         if self.copy.own().set_len(0).is_ok() {
             if let Some(modified) = self.version().1 {
-                // Only what has no time of its own shows it.
+                // Only visible for records without a timestamp of their own.
                 let _ = self.copy.own().set_times(FileTimes::new().set_modified(modified));
             }
             self.used.fetch_sub(self.size.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         }
     }
 
-    /// What an earlier try wrote beyond it is cut off: a file may have changed to one that holds less.
+    /// Cuts off what an earlier attempt wrote beyond `size`: the content may have become smaller.
     fn shrink_to(&self, size: u64) {
         let before = self.size.fetch_min(size, Ordering::AcqRel);
         self.used.fetch_sub(before.saturating_sub(size), Ordering::AcqRel);
@@ -172,7 +172,7 @@ impl Drop for CompressedFile {
     }
 }
 
-/// Hands files to the thread, which is there while something waits.
+/// Passes files to the thread, which runs only while files are waiting.
 #[derive(Debug)]
 pub(in crate::follow) struct Unpacker {
     directory: PathBuf,
@@ -190,7 +190,7 @@ struct Queue {
     waiting: Mutex<Waiting>,
 }
 
-/// As many as there are files.
+/// Bounded by the number of followed files.
 #[derive(Debug, Default)]
 struct Waiting {
     files: VecDeque<(FileId, Weak<CompressedFile>)>,
@@ -198,7 +198,7 @@ struct Waiting {
 }
 
 impl Unpacker {
-    /// `directory` is made when it is needed.
+    /// `directory` is created when it is needed.
     pub fn new(directory: &Path, most: u64, bell: Arc<Bell>) -> Self {
         Unpacker {
             directory: directory.to_owned(),
@@ -220,7 +220,7 @@ impl Unpacker {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Begins a copy of what `original` holds; rings for `id` when it is done.
+    /// Starts a copy of the content of `original`; sends a hint for `id` when it is complete.
     pub fn add(
         &mut self,
         id: FileId,
@@ -240,7 +240,7 @@ impl Unpacker {
         Ok(compressed)
     }
 
-    /// Unpacks a file once more: there is more of it, or more room.
+    /// Unpacks a file again: it has changed, or there is space now.
     pub fn again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         *compressed.state() = (Progress::Unfinished, compressed.version_now());
         let mut waiting = self.queue.waiting();
@@ -255,20 +255,20 @@ impl Unpacker {
         let (most, supervisor) = (self.most, self.supervisor.clone());
         let work = move || {
             let work = || queue.work(&bell, &directory, most, &supervisor);
-            // Between two files it holds what the follower waits for.
+            // A panic between two files ends the thread: it may hold a lock that the follower needs.
             let _ = supervisor.guard(PART, OnPanic::End, work);
         };
         match std::thread::Builder::new().name("unpack".into()).spawn(work) {
             Ok(thread) => self.thread = Some(thread),
-            // Tried again as what failed to be read is.
+            // Retried like a failed read.
             Err(error) => self.queue.fail_all(&error),
         }
     }
 
-    /// Waits until nothing waits.
+    /// Waits until the queue is empty.
     pub fn finish(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // A panic has been told by who watches it.
+            // The supervisor has already reported a panic.
             let _ = thread.join();
         }
     }
@@ -284,7 +284,7 @@ impl Queue {
         self.waiting.lock().expect("no holder of the queue panics")
     }
 
-    /// There is no thread for what waits.
+    /// Fails all waiting files because no thread could be started.
     fn fail_all(&self, error: &io::Error) {
         let mut waiting = self.waiting();
         waiting.working = false;
@@ -306,9 +306,9 @@ impl Queue {
             let Some(compressed) = compressed.upgrade() else { continue };
             let others = compressed.used.load(Ordering::Acquire) - compressed.size();
             let room = most.saturating_sub(others).min(free(directory) / 2);
-            // Given up meanwhile, or the end.
+            // The file was closed meanwhile, or the process ends.
             let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&compressed) == 1;
-            // The others are unpacked all the same.
+            // A panic in one file does not stop the others.
             let unpacked = supervisor.guard(PART, OnPanic::GoOn, || {
                 supervisor.checkpoint(PART);
                 compressed.unpack(room, &stop)
@@ -322,7 +322,7 @@ impl Queue {
     }
 }
 
-/// A file that goes when nobody has it open, whatever ends the program.
+/// Creates a file that is deleted with its last descriptor, however the process ends.
 fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     private_directory::make_directory(directory)?;
@@ -335,7 +335,7 @@ fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
     Ok(file)
 }
 
-/// Bytes that are free for us where the directory is.
+/// Free bytes for this process on the file system of the directory.
 fn free(directory: &Path) -> u64 {
     rustix::fs::statvfs(directory).map_or(u64::MAX, |found| found.f_bavail * found.f_frsize)
 }

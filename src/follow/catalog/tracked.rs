@@ -1,4 +1,4 @@
-//! What the follower's thread alone knows about one file.
+//! Everything that only the follower thread knows about one file.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,85 +19,87 @@ use crate::follow::unpacker::{CompressedFile, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
-/// Marks that are remembered, so that a copy that ends before the last one is still known as one.
+/// Number of remembered marks. A copy that ends before the last mark is still recognised by an earlier one.
 const MARKS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Stage {
-    /// Its first line is not complete, or nobody has looked yet.
+    /// Its first line is not complete, or it has not been checked yet.
     Unidentified,
-    /// Begins as another generation did: perhaps its copy. Not read yet.
+    /// It begins as another generation does and may be its copy. Not read yet.
     PossibleCopy,
-    /// Its row is put, not durable yet.
+    /// Its row has been written to the state but is not durable yet.
     AwaitingCommit,
     Live,
-    /// Truncated; its copy is looked for until then.
+    /// Truncated; its copy is searched for until this time.
     AwaitingCopy(Duration),
-    /// What was there is all there will be.
+    /// No more bytes will be added.
     Ended,
-    /// Not followed: not text.
+    /// Not followed because it is not text.
     Rejected,
 }
 
 #[derive(Debug)]
 pub(in crate::follow) struct Tracked {
     pub handle: Arc<FileHandle>,
-    /// Index of its source.
+    /// Index of the source.
     pub source: usize,
     pub birth: i64,
     pub opened: Timestamp,
     pub stage: Stage,
-    /// Of standard input: written by us, and removed when it is read.
+    /// A segment of standard input: written by Logwarden, and removed once it has been read.
     pub is_segment: bool,
     pub origin: Origin,
-    /// There before the source was started for the first time.
+    /// It existed before its source was started for the first time.
     pub existed_before_start: bool,
-    /// Names that the file system has for it.
+    /// Number of hard links.
     pub links: u64,
     pub size: u64,
-    /// At first sight.
+    /// Size when it was found.
     pub first_size: u64,
-    /// What begins before it stood in the file at first sight; 0 where all of it came while we followed its name.
+    /// Records that begin before this offset existed when the file was found; 0 if all bytes came while its name was
+    /// followed.
     pub existing_bytes: u64,
     pub modified: Option<SystemTime>,
-    /// Uptime of the last growth.
+    /// Uptime at the last growth.
     pub last_growth: Duration,
     pub marks: VecDeque<Mark>,
-    /// See [`Head::line_hashes`](crate::follow::identity::Head::line_hashes): most files that begin alike differ soon.
+    /// See [`Head::line_hashes`](crate::follow::identity::Head::line_hashes): most files with the same first line
+    /// differ soon after it.
     pub line_hashes: Vec<u64>,
-    /// Set once, by [`super::Catalog::set_row`]; its generation never changes.
+    /// Set once, by [`super::Catalog::set_row`]; the generation of the row never changes.
     pub row: Option<GenerationRow>,
-    /// The first vote on its format had too little to go by.
+    /// The sample was too small for the first format detection.
     pub needs_vote: bool,
-    /// Bytes of holes that readers have met.
+    /// Bytes of holes that readers have found.
     pub hole_bytes: u64,
-    /// Records whose ends are not kept.
+    /// Records whose ends were cut off.
     pub truncated_records: CutOff,
-    /// Mark at the last vote that had too little.
+    /// Mark at the last format detection whose sample was too small.
     pub last_vote_at: u64,
-    /// Compressed: the file that a copy is read of.
+    /// For a compressed file: the original and its unpacked copy.
     pub compressed: Option<Arc<CompressedFile>>,
-    /// What that holds open.
+    /// Descriptors that the compressed file keeps open.
     pub descriptor_pins: Option<Pins>,
-    /// Of the compressed file, at the last look.
+    /// Version of the compressed file at the last check.
     pub version: Version,
-    /// When what there was no room for is unpacked again.
+    /// When unpacking is tried again after it failed or had no space.
     pub retry_unpacking_at: Option<Duration>,
-    /// What its copy began with, where that has given its room back.
+    /// Head of the copy, if the copy is idle.
     pub idle_head: Option<Head>,
-    /// Size when its row was found again: what was handed out before is not known beyond it.
+    /// An earlier process may have handed out bytes up to this offset: the size when the generation was found again.
     pub possibly_handed: u64,
-    // Indexed by the catalog, which alone changes them.
-    /// Where it lies; `None`: no file with a name is held.
+    // The catalog indexes these fields, and only it changes them.
+    /// Device and inode; `None`: no file with a name is open.
     pub(super) place: Option<Place>,
-    /// Its real path, as hints name it.
+    /// The real path, by which hints name the file.
     pub(super) real_path: Option<PathBuf>,
-    /// Uptime of the next look.
+    /// Uptime of the next check.
     pub(super) next_check: Duration,
 }
 
 impl Tracked {
-    /// Without a place: nothing is known of it but its bytes.
+    /// A file without device and inode: nothing but its bytes is known.
     pub fn new(handle: Arc<FileHandle>, source: usize, size: u64, now: Duration) -> Self {
         Tracked {
             handle,
@@ -137,22 +139,22 @@ impl Tracked {
         self.place
     }
 
-    /// Its real path, as hints name it.
+    /// The real path, by which hints name the file.
     pub fn real_path(&self) -> Option<&Path> {
         self.real_path.as_deref()
     }
 
-    /// Which file of the file system it is, while one is held.
+    /// Key of the open file in its file system.
     pub fn file_key(&self) -> Option<FileKey> {
         self.place.map(|place| place.file(self.birth))
     }
 
-    /// What is read has no name in the file system (any more).
+    /// The file that is read has no name in the file system (any more).
     pub fn is_nameless(&self) -> bool {
         self.links == 0 || self.place.is_none()
     }
 
-    /// Something about it has to be looked after at each sweep, also while it lies still.
+    /// It needs a step at each sweep, even while it does not change.
     pub fn needs_attention(&self) -> bool {
         let settled = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Rejected);
         !settled
@@ -166,7 +168,7 @@ impl Tracked {
         self.handle.file()
     }
 
-    /// As [`Tracked::file`]; an error where the bytes can be had a moment later.
+    /// As [`Tracked::file`]; an error if the bytes will be available in a moment.
     pub fn file_or_wait(&self) -> io::Result<Option<Arc<File>>> {
         match self.handle.open_file() {
             Err(error) if open_file::is_unpacking(&error) => Err(error),
@@ -174,7 +176,7 @@ impl Tracked {
         }
     }
 
-    /// The file that has a name: for a compressed one not the copy that is read.
+    /// The file that has a name: for a compressed file the original, not the copy.
     pub fn named_file(&self) -> Option<Arc<File>> {
         self.compressed
             .as_ref()
@@ -193,26 +195,26 @@ impl Tracked {
         now.saturating_sub(self.last_growth)
     }
 
-    /// Takes part in matching: not read by anybody yet.
+    /// Takes part in identification: not readable by consumers yet.
     pub fn is_undecided(&self) -> bool {
         matches!(self.stage, Stage::Unidentified | Stage::PossibleCopy)
     }
 
-    /// Not compressed, or unpacked as far as it can be.
+    /// Not compressed, or unpacked completely.
     pub fn is_fully_unpacked(&self) -> bool {
         self.compressed
             .as_ref()
             .is_none_or(|compressed| compressed.progress() == Progress::Complete)
     }
 
-    /// Compressed, and what can be had of it is not there yet.
+    /// Compressed, and its unpacking has not finished.
     pub fn is_being_unpacked(&self) -> bool {
         self.compressed
             .as_ref()
             .is_some_and(|compressed| compressed.progress() == Progress::Unfinished)
     }
 
-    /// Compressed, and more of it comes, or has come since the last look.
+    /// Compressed, and its copy is growing or has grown since the last check.
     pub fn is_unpacking(&self) -> bool {
         self.compressed.as_ref().is_some_and(|compressed| {
             let size = compressed.copy.metadata().map_or(0, |copy| copy.len());
@@ -220,30 +222,30 @@ impl Tracked {
         })
     }
 
-    /// Soon where it was hot a moment ago, later the longer it has been quiet.
+    /// Time of the next check: soon after growth, later the longer the file has been quiet.
     pub fn next_check_after(&self, now: Duration, watched: Option<Coverage>) -> Duration {
         const HOT: Duration = Duration::from_millis(250);
         const TOGETHER: Duration = Duration::from_secs(1);
         let quiet = self.quiet_for(now);
-        // What is written under another name is told of the directory of that one.
+        // Writes under another hard link are reported for the directory of that link.
         let watched = watched.map(|it| if self.links > 1 { Coverage::Some } else { it });
         let pause = match (self.stage, watched) {
             (Stage::PossibleCopy, _) => HOT,
             (_, None) => (quiet / 8).clamp(HOT, TOGETHER),
             (_, Some(Coverage::Some)) => (quiet / 8).clamp(HOT, Duration::from_secs(5)),
-            // Growth is told, but for writes through a mapping, a mount of the file alone, or an overlay above it.
+            // Notify reports growth, except for writes through a memory map, a mount of the single file, or an overlay.
             (_, Some(Coverage::All)) => quiet.clamp(HOT, Duration::from_secs(10)),
         };
         let next = now + pause;
-        // Each sweep goes through all files: those that lie still share one a second.
+        // Each sweep goes through all due files: idle files share one sweep per second.
         let together = Duration::from_secs(next.as_secs());
         if together > now + TOGETHER { together } else { next }
     }
 
-    /// From now on without the file that had a place: in what was kept of it, if that is given.
+    /// Continues without the file that had a device and inode, in its kept rest if there is one.
     pub(super) fn continue_in(&mut self, rest: Option<Arc<File>>) {
         let handle = self.handle.clone();
-        // Held until all of it is true, so that readers see either, never neither.
+        // Held until all fields are updated, so that readers see either the old or the new file.
         let _front = handle.front();
         let is_kept = rest.is_some();
         handle.replace_file(rest);
@@ -253,7 +255,7 @@ impl Tracked {
         }
     }
 
-    /// Brings what readers see in line with the row.
+    /// Publishes the facts of the row to readers.
     pub fn publish(&mut self) {
         let Some(row) = &self.row else { return };
         self.handle.update(|known| {

@@ -11,7 +11,7 @@ use crate::follow::{LogConfig, SourceConfig};
 use crate::state::Store;
 
 #[test]
-fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
+fn a_file_is_checked_after_unpacking_before_it_is_classified() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.log.gz");
     fs::write(&path, gzip(&b"line\n".repeat(1000))).unwrap();
@@ -46,7 +46,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A follower of one compressed file; its time stands still until the test says otherwise.
+/// A follower of one compressed file, with a manual clock.
 struct Scratch {
     directory: tempfile::TempDir,
     clock: Arc<ManualClock>,
@@ -97,7 +97,7 @@ impl Scratch {
         self.follower.run_pass(Hints::default());
     }
 
-    /// Until the file is unpacked and given out; its generation.
+    /// Runs until the file is unpacked and published; returns its generation.
     fn followed(&mut self) -> GenerationId {
         for _ in 0..100 {
             self.turn();
@@ -109,7 +109,7 @@ impl Scratch {
         panic!("never given out");
     }
 
-    /// Every consumer has read it to its end, and it is given up for one that needs its descriptors.
+    /// All consumers have read the file, and it was closed to free its descriptors.
     fn passed() -> (Scratch, GenerationId) {
         let mut scratch = Scratch::new();
         let generation = scratch.followed();
@@ -129,7 +129,7 @@ impl Scratch {
 }
 
 #[test]
-fn a_file_that_was_given_up_and_is_there_keeps_its_row_for_longer_than_a_month() {
+fn a_closed_file_that_still_exists_keeps_its_row_for_longer_than_a_month() {
     let (mut scratch, generation) = Scratch::passed();
     scratch.days_pass(40);
     assert_eq!(scratch.store.generation(generation).unwrap().ended, None);
@@ -141,7 +141,7 @@ fn a_file_that_was_given_up_and_is_there_keeps_its_row_for_longer_than_a_month()
 }
 
 #[test]
-fn the_row_of_one_that_was_given_up_and_is_gone_expires() {
+fn the_row_of_a_closed_file_that_was_deleted_expires() {
     let (mut scratch, generation) = Scratch::passed();
     scratch.days_pass(1);
     fs::remove_file(scratch.directory.path().join("a.log.gz")).unwrap();
@@ -152,7 +152,7 @@ fn the_row_of_one_that_was_given_up_and_is_gone_expires() {
 }
 
 #[test]
-fn a_file_that_was_given_up_is_read_again_for_who_comes_later() {
+fn a_closed_file_is_read_again_for_a_consumer_added_later() {
     let (mut scratch, generation) = Scratch::passed();
     let names = vec!["sink".to_owned(), "late".to_owned()];
     *scratch.follower.shared.consumers.lock().unwrap() = names;

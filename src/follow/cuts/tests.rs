@@ -15,7 +15,7 @@ use crate::follow::watch::{Hints, Watch};
 use crate::follow::{LogConfig, SourceConfig};
 use crate::state::counting_disk;
 
-/// One log, a follower that is driven by hand, and a consumer that reads all it gets.
+/// One log, a follower that the test drives, and a consumer that reads everything.
 struct Bench {
     _home: tempfile::TempDir,
     path: PathBuf,
@@ -23,9 +23,9 @@ struct Bench {
     follower: Follower,
     written: Arc<AtomicU64>,
     at: Option<Cursor>,
-    /// Where the events begin and end that the consumer got.
+    /// Start and end of the events that the consumer got.
     events: Vec<(u64, u64)>,
-    /// Where those of them begin that begin inside a line.
+    /// Start of the events that begin inside a line.
     inside: Vec<u64>,
 }
 
@@ -67,8 +67,8 @@ impl Bench {
         store.generations()[0].cuts.to_vec()
     }
 
-    /// As the engine does it: the follower works when something is due, the consumer reads, cursors are made durable
-    /// every 250 ms.
+    /// Advances the time like the engine: the follower runs when something is due, the consumer reads, and cursors are
+    /// committed every 250 ms.
     fn pass(&mut self, time: Duration) {
         const STEP: Duration = Duration::from_millis(50);
         let until = self.clock.uptime() + time;
@@ -106,12 +106,11 @@ impl Bench {
     }
 }
 
-/// It was 97 KiB a line over the first hour when each commit was a transaction of the database, and cuts were kept that
-/// say nothing.
+/// It was 97 KiB per line over the first hour when each commit was a database transaction and needless cuts were kept.
 const MOST_A_LINE: u64 = 5 * 1024;
 
 #[test]
-fn a_plain_log_at_one_line_a_second_writes_little_to_the_state() {
+fn a_plain_log_at_one_line_per_second_writes_little_to_the_state() {
     let seconds = 3600;
     let mut bench = Bench::new("the service has started\n");
     bench.pass(Duration::from_secs(2));
@@ -127,7 +126,7 @@ fn a_plain_log_at_one_line_a_second_writes_little_to_the_state() {
     assert!(bench.cuts().len() <= 1, "{:?}", bench.cuts().len());
 }
 
-/// Lines that begin records, and such that belong to what stands before them.
+/// Lines that begin records, and lines that continue them.
 const LINES: [&str; 12] = [
     "the service has started",
     "a request was served",
@@ -143,7 +142,7 @@ const LINES: [&str; 12] = [
     "2026-11-30 10:00:00,000 - [INFO] - a line with a time",
 ];
 
-/// Whatever was written with whatever pauses: who reads again from the beginning gets the same events.
+/// Whatever was written with whatever pauses, reading again from the start gives the same events.
 #[test]
 fn reading_again_gives_the_same_events_however_many_cuts_were_dropped() {
     let seed = std::env::var("LOGWARDEN_SEED").map_or(1, |text| text.parse().unwrap());
@@ -190,7 +189,7 @@ fn a_last_line_without_a_line_end_is_an_event_after_ten_seconds_of_quiet() {
     bench.append("{\"level\":\"fatal\",");
     bench.pass(Duration::from_secs(9));
     assert_eq!(bench.events, [(0, 24)]);
-    // It grows: that is no quiet.
+    // Growth restarts the quiet time.
     bench.append("\"message\":\"the last words\"}");
     bench.pass(Duration::from_secs(9));
     assert_eq!(bench.events, [(0, 24)]);
@@ -202,9 +201,9 @@ fn a_last_line_without_a_line_end_is_an_event_after_ten_seconds_of_quiet() {
     assert_eq!(bench.cuts(), [24, 68, 78]);
 }
 
-/// A file that was made larger before it is written.
+/// A file that was extended before it is written.
 #[test]
-fn nuls_at_the_end_are_no_event_however_long_nothing_is_written() {
+fn nuls_at_the_end_are_never_an_event() {
     let mut bench = Bench::new("the service has started\n");
     let log = OpenOptions::new().write(true).open(&bench.path).unwrap();
     log.set_len(4096).unwrap();
@@ -228,7 +227,7 @@ fn a_file_that_is_one_line_without_a_line_end_is_an_event_too() {
 }
 
 #[test]
-fn a_json_object_that_is_not_closed_is_no_event_however_long_nothing_is_written() {
+fn an_unclosed_json_object_is_never_an_event() {
     let mut bench = Bench::new("{\"level\":\"info\"}\n");
     bench.pass(Duration::from_secs(2));
     bench.append("{\"level\":\"fatal\",\"clie");
@@ -242,12 +241,12 @@ fn a_json_object_that_is_not_closed_is_no_event_however_long_nothing_is_written(
     assert!(bench.inside.is_empty());
 }
 
-/// A reader that begins there says so too.
+/// Also for a reader that starts there.
 #[test]
-fn what_begins_inside_a_line_is_marked_in_every_reading() {
+fn an_event_that_begins_inside_a_line_is_marked_in_every_reading() {
     let mut bench = Bench::new("the service has started\n");
     bench.pass(Duration::from_secs(2));
-    // The last character is half written.
+    // The last character is incomplete.
     bench.append("a line for client_id=CLI\u{e9}");
     let file = OpenOptions::new().write(true).open(&bench.path).unwrap();
     file.set_len(49).unwrap();

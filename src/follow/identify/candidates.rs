@@ -1,5 +1,5 @@
-//! What is known of a generation that nobody holds, by its row or by what sinks keep of it, and of one whose file is
-//! followed, by its bytes.
+//! Known facts about the generations that a file may belong to: from the row or from sinks' positions if no file holds
+//! the generation, from the bytes of the original if its file is followed.
 
 use std::io;
 
@@ -11,20 +11,20 @@ use crate::follow::follower::Follower;
 use crate::follow::identity::{bears, same_bytes};
 use crate::state::GenerationRow;
 
-/// Windows of two files that are compared to tell a copy from a neighbour.
+/// Size of the windows at the start and end of two files that are compared to tell a copy from a different file.
 const WINDOW: u64 = 8 * 1024;
 
-/// A generation that nobody holds.
+/// A generation that no followed file holds.
 pub(super) struct Known {
     pub identity: Identity,
     pub file: FileKey,
     pub mark: Mark,
-    /// As sinks that keep their own positions know it.
+    /// The furthest mark known to sinks that keep their own positions.
     pub told: Mark,
 }
 
 impl Known {
-    /// The furthest one that the file may bear: the state may be older than what sinks know.
+    /// The furthest mark that can be in the file: the state may be older than the sinks' positions.
     pub fn mark_within(&self, subject: &Subject<'_>) -> &Mark {
         let further = self.mark.offset < self.told.offset;
         match further && self.told.offset <= subject.tracked.size {
@@ -35,7 +35,7 @@ impl Known {
 }
 
 impl Follower {
-    /// What is known of a generation, with a row or from a sink's position alone.
+    /// The known facts about a generation, from its row or from a sink's position alone.
     pub(super) fn unheld_generation(
         &self,
         id: GenerationId,
@@ -51,7 +51,7 @@ impl Follower {
         Some(Known { file: identity.file_key(), identity, mark, told: mark })
     }
 
-    /// A generation that began in this file is elsewhere now, and this one holds something else.
+    /// A generation that began in this file is now in another file, and this file has other content.
     pub(super) fn continues_elsewhere(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
             let followed = self.catalog.by_generation(id).and_then(|other| other.row.as_ref());
@@ -67,8 +67,8 @@ impl Follower {
         Ok(false)
     }
 
-    /// The file of a generation that is followed still holds what was seen of it. If not, it was truncated a moment ago
-    /// and perhaps written again, and both are looked at once more.
+    /// The file of a followed generation still has the bytes before the mark. If not, it was truncated a moment ago and
+    /// perhaps written again, and both files are checked once more.
     pub(super) fn still_bears_mark(
         &self,
         original: &Tracked,
@@ -88,10 +88,10 @@ impl Follower {
     }
 }
 
-/// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
+/// Compares the start and the end of the part that both files have.
 pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
     if let Some(head) = original.idle_head.as_ref().filter(|_| original.handle.is_idle()) {
-        // Nearly always enough, and then the original is not unpacked again.
+        // This is nearly always enough, and then the original need not be unpacked again.
         match subject.head.shared_with(head) {
             None => return Ok(Content::Differs),
             Some(both) if both as u64 == subject.tracked.size => {

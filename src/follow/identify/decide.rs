@@ -1,94 +1,94 @@
-//! Which generation is this file? The decision alone: evidence in, decision out. docs/ARCHITECTURE.md has the table.
+//! Decides which generation a file is: evidence in, decision out, no I/O. docs/ARCHITECTURE.md has the table.
 //!
-//! In doubt a file is its own: its events are delivered twice rather than never.
+//! In doubt a file is a new generation: its events may be delivered twice but are never lost.
 
 use crate::follow::origin::Origin;
 
-/// The file that is to be identified.
+/// The file to be identified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct Candidate {
     pub origin: Origin,
-    /// It has no name left.
+    /// It has no name any more.
     pub unlinked: bool,
-    /// What is compared is what it held before it was compressed.
+    /// It is compressed; its unpacked content is compared.
     pub compressed: bool,
     /// It has not grown for two seconds, or nothing more will be written to it.
     pub quiet: bool,
-    /// Nothing more will come: what is there decides.
+    /// Nothing more will be written: the decision is made with the existing bytes.
     pub last_call: bool,
     /// It was written while the log beside it was followed.
     pub recent: bool,
-    /// It was followed, and holds other bytes than it did: truncated, written again and then renamed.
+    /// It was followed before and now has other bytes: truncated, written again and renamed.
     pub refilled: bool,
 }
 
-/// What has become of the file in which a generation was last seen.
+/// State of the file in which a generation was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Original {
-    /// Nobody holds it, and it is nowhere where it could be looked for, or holds something else now.
+    /// Not open; not found in any searched directory, or it has other content now.
     Missing,
-    /// Nobody holds it, and it is there and holds what was seen.
+    /// Not open; it exists and still has the known content.
     Present,
-    /// Nobody holds it, and where it was cannot be looked at.
+    /// Not open; its path cannot be read.
     Unreachable,
     /// Followed, and truncated a moment ago.
     Truncated,
-    /// Followed by its descriptor, without a name; `over`: for five minutes nothing was added to it.
+    /// Open without a name; `over`: it has not grown for five minutes.
     Unlinked { over: bool },
-    /// Over; read from an unpacked copy of a compressed file, which has a name or not.
+    /// Complete; read from the unpacked copy of a compressed file.
     Unpacked { unlinked: bool },
-    /// Over; read from the intake directory.
+    /// Complete; read from the intake directory.
     Kept,
-    /// Over; its file has a name or not.
+    /// Complete; the file is still open.
     Ended { unlinked: bool },
-    /// Followed under a name, and does not hold any more what was seen; nobody has looked at it since.
+    /// Followed under a name, but it lost the known content since its last check.
     Doubtful,
     /// Followed under a name.
     Named,
 }
 
-/// How much of what was seen of a generation the candidate holds.
+/// How much of the known content of a generation the candidate has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::follow) enum Content {
     Differs,
-    /// No byte differs, but it ends before.
+    /// No byte differs, but the candidate is shorter.
     Beginning,
     All,
-    /// … and something behind it.
+    /// The known content and more bytes after it.
     More,
 }
 
-/// How a generation and the candidate relate.
+/// The relation between one generation and the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) struct Evidence {
-    /// The candidate is the file in which the generation was last seen, by inode and birth.
+    /// The candidate is the file in which the generation was last seen, by inode and birth time.
     pub same_file: bool,
-    /// The generation has ended, and another life of its file is known.
+    /// The generation has ended, and a later generation of the same file is known.
     pub superseded: bool,
     pub original: Original,
     pub content: Content,
-    /// One name is the other with something behind it.
+    /// The names are related: one is the other plus a suffix.
     pub related: bool,
-    /// No other file holds this content up to the mark.
+    /// No other file has this content up to the mark.
     pub unique: bool,
-    /// Bytes of the generation that were seen.
+    /// Bytes of the generation that are known.
     pub seen: u64,
-    /// The candidate has the name of the original, and was written after that was seen to change last.
+    /// The candidate has the name of the original, and was written after the last known change of the original.
     pub rewritten: bool,
 }
 
-/// What one generation says about the candidate.
+/// The answer for one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Claim {
-    /// The candidate is its file.
+    /// The candidate is the file of the generation.
     Same,
-    /// The candidate is its copy, and is read on in its place.
+    /// The candidate is a copy in which the generation continues.
     Copy,
-    /// Most likely its copy; more will be known soon.
+    /// Most likely a copy; decided later, when more is known.
     Wait,
-    /// It may be a copy, but its own file goes on.
+    /// Possibly a copy, but the original file still exists and continues.
     Beside,
-    /// All of it is read elsewhere, and it has no name left.
+    /// All of its content is read elsewhere, and it has no name any more.
     Read,
     Nothing,
 }
@@ -107,17 +107,17 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
             }
         }
         (O::Missing | O::Present | O::Unreachable, Beginning) => Nothing,
-        // The same content written once more under the same name, as by a job that is run again.
+        // The same content was written again under the same name, for example by a job that was run again.
         (O::Missing | O::Unlinked { .. }, All) if evidence.rewritten => Nothing,
         (O::Missing, All | More) if named => Copy,
         (O::Missing, All | More) => Nothing,
         (O::Present | O::Unreachable, All | More) => Beside,
         (O::Truncated, _) if named => Copy,
         (O::Truncated, _) => Nothing,
-        // Moved to another file system. Its writer may still hold the old one.
+        // Moved to another file system. Its writer may still have the old file open.
         (O::Unlinked { .. }, More) if named => Copy,
         (O::Unlinked { over }, content) if named => match content {
-            // Nothing is won by reading on in a file that has no name either.
+            // Continuing in another file without a name would gain nothing.
             _ if candidate.unlinked && candidate.last_call => Read,
             _ if candidate.unlinked => Wait,
             All if over => Copy,
@@ -143,23 +143,24 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
     }
 }
 
-/// What the candidate is.
+/// The decision about the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Decision<G> {
     /// The file of this generation.
     Same(G),
     /// A copy of this generation.
     Copy(G),
-    /// Too early to say.
+    /// Too early to decide.
     Suspect,
-    /// A file of its own.
+    /// A new generation.
     New,
-    /// Nothing that has to be read.
+    /// Not to be read.
     Drop,
 }
 
-/// A file that holds two generations is the copy of the one of which it holds more, or holds what is read there. One
-/// that still has its own descriptor can wait where the file holds all of a longer one that is followed by its name.
+/// If a file holds the content of two generations, only the one with more known bytes counts as its original. A
+/// generation that is still open without a name does not count if the file holds all of a longer generation that is
+/// followed under a name.
 pub(in crate::follow) fn of_the_longest<G: Copy>(
     claims: &[(G, Claim, Evidence)],
 ) -> Vec<(G, Claim)> {
@@ -180,7 +181,7 @@ pub(in crate::follow) fn of_the_longest<G: Copy>(
     claims.map(|(generation, claim, _)| (*generation, *claim)).collect()
 }
 
-/// The claims of all generations together. The first of equal claims counts: the latest generation comes first.
+/// Combines the claims of all generations. Of equal claims the first counts; the latest generation comes first.
 pub(in crate::follow) fn decide<G: Copy>(
     candidate: &Candidate,
     claims: &[(G, Claim)],

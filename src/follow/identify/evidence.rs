@@ -1,6 +1,7 @@
-//! What is known about a file that is to be identified, and about each generation that it may be.
+//! Gathers the evidence to identify a file: facts about the file and about each generation that it may be.
 //!
-//! Reads the beginning and the marks of files; changes nothing but to doubt a file that turns out to be truncated.
+//! Reads heads and marks of files. Changes nothing, except that a file that turns out to be truncated is marked for
+//! another check.
 
 use std::io;
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::follow::rotated_names::directory_of;
 use crate::follow::symlinks;
 use crate::state::GenerationRow;
 
-/// A file that begins as another is its own when it has not grown for this long.
+/// A file that begins as another one is a new generation once it has not grown for this long.
 pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
 
 impl Follower {
@@ -36,8 +37,7 @@ impl Follower {
         }
     }
 
-    /// Each generation that the file may be, the latest first: those that it was seen to hold, then those that begin
-    /// as it does.
+    /// Evidence for the generations that were last seen in this file, the latest first.
     pub(super) fn evidence_of_file(
         &self,
         subject: &Subject<'_>,
@@ -62,7 +62,8 @@ impl Follower {
             let ended = row.as_ref().is_some_and(|row| row.ended.is_some());
             let evidence = Evidence {
                 same_file: true,
-                // One that ended and was followed by another life was truncated: it does not come back.
+                // A generation that ended and was followed by another one in the same file was truncated: it does not
+                // return.
                 superseded: ended && earlier > 0,
                 original: Original::Present,
                 content,
@@ -87,12 +88,12 @@ impl Follower {
         let lines = subject.head.line_hashes(self.key());
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
-            // Of many that go on differently, and of many that are the same, few are read.
+            // Of many files that differ after the first line, or of many identical ones, only a few are read.
             let followed = self.catalog.by_generation(id).filter(|other| is_named(other));
             if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
                 continue;
             }
-            // Another life of the same file is no copy of it, even where an inode was used again.
+            // Another generation of the same file is not a copy of it, even if the inode was used again.
             let began_there = self
                 .catalog
                 .history
@@ -113,7 +114,7 @@ impl Follower {
         Ok(found)
     }
 
-    /// Of a generation that nobody holds.
+    /// Evidence for a generation that no followed file holds.
     fn evidence_of_row(
         &self,
         id: GenerationId,
@@ -151,7 +152,7 @@ impl Follower {
         }))
     }
 
-    /// Of a generation whose file is followed, or was until a moment ago.
+    /// Evidence for a generation whose file is followed, or was until a moment ago.
     fn evidence_of_followed(
         &self,
         id: GenerationId,
@@ -191,7 +192,7 @@ impl Follower {
             }
             true => (content_by_bytes(original, subject)?, row.mark),
             false => match self.shared_mark(original, subject.file)? {
-                // Lines that were added to a copy which lacked the end are no part of it.
+                // Lines appended to a copy that lacked the end do not belong to the generation.
                 Some(mark) if is_extended(row, subject) && mark.offset <= row.mark.offset => {
                     return Ok(None);
                 }
@@ -229,7 +230,7 @@ impl Follower {
         })
     }
 
-    /// The last mark of `original` within `file`, if the file bears it.
+    /// The last mark of `original` within the size of `file`, if the bytes before it match.
     pub(in crate::follow) fn shared_mark(
         &self,
         original: &Tracked,
@@ -244,7 +245,7 @@ impl Follower {
         }
     }
 
-    /// No other file that begins alike bears this mark: it lies behind what they have in common.
+    /// No other file with the same head has this mark, so the mark is beyond their common part.
     pub(in crate::follow) fn is_unique(
         &self,
         identity: &Identity,
@@ -267,7 +268,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// What has become of a file that nobody holds.
+    /// The state of a file that is not open.
     fn state_of_original(&self, known: &Known, path: Option<&Path>) -> io::Result<Original> {
         if let Some(other) = self.catalog.by_file_key(known.file) {
             let file = other.file_or_wait()?;
@@ -278,7 +279,7 @@ impl Follower {
             });
         }
         let Some(path) = path else { return Ok(Original::Missing) };
-        // Of an earlier version, and of a run that was started who knows where.
+        // From an earlier version, relative to an unknown working directory.
         if path.is_relative() {
             return Ok(Original::Unreachable);
         }
@@ -297,7 +298,8 @@ impl Follower {
         })
     }
 
-    /// Where this file is now: under its old path, or another name in the same directory. An error: could not look.
+    /// The present path of a file: its old path, or another name in the same directory. An error means that this could
+    /// not be determined.
     pub(in crate::follow) fn find_file(
         &self,
         path: &Path,
@@ -316,7 +318,8 @@ impl Follower {
         self.listings.borrow_mut().find(directory_of(path), file)
     }
 
-    /// … or in another directory in which the sources look, or into which a link leads.
+    /// As [`Follower::find_file`], but also searches the other directories of the sources and those to which links
+    /// lead.
     pub(in crate::follow) fn find_moved(
         &self,
         path: &Path,
@@ -334,8 +337,8 @@ impl Follower {
         Ok(found)
     }
 
-    /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
-    /// uncompressed file its birth tells that.
+    /// Its content was written after this log was first seen, so the file may be a rotation that was missed between two
+    /// scans. For an uncompressed file the birth time has already shown that.
     fn is_recent(&self, tracked: &Tracked) -> bool {
         if tracked.compressed.is_none() {
             return true;
@@ -350,7 +353,7 @@ impl Follower {
     }
 }
 
-/// See [`Evidence::rewritten`]. What is compared of a compressed file was written when that was.
+/// See [`Evidence::rewritten`]. A compressed file is written later than its content, so its time proves nothing.
 fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
     let (path, modified) = (subject.tracked.handle.path(), subject.tracked.modified);
     let named_alike = path.file_name() == row.path.file_name();
@@ -365,13 +368,13 @@ fn is_named(tracked: &Tracked) -> bool {
         && !tracked.is_segment
 }
 
-/// By their [`Head::line_hashes`]: in the lines that both have.
+/// By their [`Head::line_hashes`]: they differ within the lines that both have.
 fn differ(one: &[u64], other: &[u64]) -> bool {
     let both = one.len().min(other.len());
     both > 0 && one[both - 1] != other[both - 1]
 }
 
-/// The generation is read on in a copy that lacked the end, and the file goes on beyond that.
+/// The generation continues in a copy that lacked the end, and the file is longer than that.
 fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
 }

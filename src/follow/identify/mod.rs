@@ -1,7 +1,7 @@
-//! Which generation is this file? Evidence is gathered, one table decides, and what was decided is carried out.
+//! Identifies the generation of each file: gathers evidence, asks one decision table, and carries out the decision.
 //!
-//! The look-up order: the descriptor that is held already, the file in which a generation was last seen, a copy, a
-//! new generation.
+//! Order of the candidates: the file that is already open, the file in which a generation was last seen, a copy, a new
+//! generation.
 
 mod candidates;
 pub(in crate::follow) mod decide;
@@ -27,30 +27,30 @@ use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;
 
-/// What is to be done with a file.
+/// The action for a file.
 enum Verdict {
-    /// Too early to say.
+    /// Too early to decide.
     Wait,
     Unpack,
     Binary(&'static str),
-    /// The file of this generation.
+    /// It is the file of this generation.
     Same(GenerationId),
-    /// A copy of this generation, which is read on in it.
+    /// It is a copy of this generation, which continues in it.
     Copy(GenerationId),
-    /// Perhaps a copy.
+    /// It may be a copy.
     Suspect,
     New(Identity),
-    /// Nothing that has to be read.
+    /// Not to be read.
     Drop,
 }
 
 impl Follower {
-    /// All that are undecided, or those of which something new is known.
+    /// Identifies all undecided files (`all`), or only those with new information.
     pub fn identify_undecided(&mut self, all: bool) {
         self.check_possible_originals();
         let unjudged = std::mem::take(&mut self.work.to_identify);
         let mut ids = if all { self.undecided_files() } else { unjudged.into_iter().collect() };
-        // What a file was compressed or copied from is judged before it.
+        // The original of a copy or compressed file is identified before it.
         ids.sort_by_key(|id| {
             self.catalog.get(*id).map(|tracked| (tracked.compressed.is_some(), tracked.links > 0))
         });
@@ -59,7 +59,7 @@ impl Follower {
         }
     }
 
-    /// Nothing more will be written to this one: what is there decides.
+    /// Identifies a file to which nothing more will be written, with the existing bytes.
     pub fn identify_finally(&mut self, id: FileId) {
         if self.identify(&[id], true) {
             self.persist();
@@ -72,7 +72,8 @@ impl Follower {
         attended.into_iter().filter(undecided).collect()
     }
 
-    /// `last_call`: nothing more will come; what is there decides. `true` where something was decided.
+    /// `last_call`: nothing more will be written, so decide with the existing bytes. Returns whether a file was
+    /// identified.
     pub fn identify(&mut self, ids: &[FileId], last_call: bool) -> bool {
         let now = self.now();
         let mut settled = false;
@@ -89,7 +90,7 @@ impl Follower {
                     self.set_stage(*id, Stage::PossibleCopy);
                 }
                 Ok(verdict) => self.apply(*id, verdict),
-                // What it is compared with is being unpacked again.
+                // The file it must be compared with is being unpacked again.
                 Err(error) if open_file::is_unpacking(&error) => {
                     self.shared.unpacking.store(true, Ordering::Release);
                 }
@@ -100,7 +101,7 @@ impl Follower {
         settled
     }
 
-    /// Files that are the ones in which generations were last seen, before anything is taken for a copy.
+    /// Binds files in which generations were last seen, before any file is taken for a copy.
     pub fn bind_known(&mut self) {
         for id in self.undecided_files() {
             if !self.catalog.get(id).is_some_and(Tracked::is_fully_unpacked) {
@@ -122,7 +123,7 @@ impl Follower {
         self.shared.board.say(topic, Level::Error, self.shared.clock.now(), text);
     }
 
-    /// The open file and its beginning; `None` where there is nothing to go by yet.
+    /// The open file and its head; `None` while it is empty or without device and inode.
     fn open_head(&self, id: FileId) -> io::Result<Option<(Arc<File>, Head)>> {
         let Some(tracked) = self.catalog.get(id) else { return Ok(None) };
         if tracked.size == 0 || tracked.place().is_none() {
@@ -146,14 +147,14 @@ impl Follower {
         if let Some(generation) = self.same_file(&subject)? {
             return Ok(Verdict::Same(generation));
         }
-        // A single line without a line end is one when nothing was written for long.
+        // A single line without a line end counts as complete when nothing was written for long.
         let quiet = tracked.quiet_for(self.now()) >= FINISHED;
         let over = last_call || tracked.compressed.is_some() || quiet;
         let len = if over { Some(head.final_len()) } else { head.settled_len() };
         let Some(len) = len else { return Ok(Verdict::Wait) };
         let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());
         if tracked.is_segment {
-            // Whatever came in before: the same input twice is twice the same.
+            // Standard input is always new: the same input given twice is two inputs.
             return Ok(Verdict::New(identity));
         }
         let candidate = Candidate {
@@ -175,7 +176,7 @@ impl Follower {
         })
     }
 
-    /// Another file holds more of the same generation, or may do so when it is unpacked.
+    /// Another file holds more of the same generation, or may do so once it is unpacked.
     fn has_better_copy(&mut self, id: FileId, generation: GenerationId, called: bool) -> bool {
         let size = |follower: &Self, id| follower.catalog.get(id).map_or(0, |tracked| tracked.size);
         let this = size(self, id);
@@ -207,8 +208,8 @@ impl Follower {
         Ok(same.map(|(generation, _)| *generation))
     }
 
-    /// It held another life, be it one that is read on in a copy. Where inodes come again and there are no birth times,
-    /// nobody knows.
+    /// The file held another generation before, which may continue in a copy. Unknown where inodes are reused and there
+    /// are no birth times.
     fn has_reused_file(&self, subject: &Subject<'_>) -> io::Result<bool> {
         let evidence = self.evidence_of_file(subject)?;
         let other = evidence.iter().any(|(_, evidence)| evidence.content < Content::All);
@@ -228,7 +229,7 @@ impl Follower {
         }
     }
 
-    /// The generation is read on in this file, which is its copy.
+    /// Continues the generation in this file, which is its copy.
     fn bind_as_copy(&mut self, id: FileId, generation: GenerationId) {
         let Some(copy) = self.catalog.get(id) else { return };
         let (path, size) = (copy.handle.path(), copy.size);
@@ -267,7 +268,7 @@ impl Follower {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let path = tracked.handle.path();
         let reason = format!("{what}, not text: not read");
-        // What is said of standard input is said when it has ended.
+        // For standard input this is reported when the input has ended.
         let segment = tracked.is_segment;
         let state = if segment { FileState::Ended } else { FileState::Unreadable { reason } };
         tracked.handle.update(|known| known.facts.state = state);

@@ -1,4 +1,4 @@
-//! The row of a generation: begun for a new one, taken up for one that is known.
+//! Creates the row of a new generation, and continues the row of a known one.
 
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
@@ -17,7 +17,7 @@ use crate::format::detection;
 use crate::state::{GenerationRow, absolute};
 
 impl Follower {
-    /// The generation goes on in this file, where it was left.
+    /// Continues the generation in this file, at the known position.
     pub fn bind(&mut self, id: FileId, generation: GenerationId) {
         let row = self.shared.gone().get(&generation).cloned();
         let Some(row) = row else { return self.bind_by_position(id, generation) };
@@ -48,14 +48,14 @@ impl Follower {
             tracked.push_mark(mark);
         }
         if told > tracked.size {
-            // Seen shortly before a kill, and not in the copy that is left.
+            // These bytes were seen shortly before a kill and are missing in the remaining copy.
             row.reached = row.reached.max(told);
         }
         self.publish_once_durable(id, row);
     }
 
-    /// The state has lost it, and a sink's own position tells which generation it is: it has the id and the offsets
-    /// that it had, and the sink's cursor holds.
+    /// Continues a generation whose row is lost but which a sink's own position names: it keeps its id and offsets, so
+    /// the sink's cursor stays valid.
     fn bind_by_position(&mut self, id: FileId, generation: GenerationId) {
         let known = self.catalog.history.identity(generation).cloned();
         let Some((identity, mark)) = known.zip(self.catalog.history.only_mark(generation)) else {
@@ -64,13 +64,13 @@ impl Follower {
         self.begin_generation_as(id, generation, identity, Some(mark));
     }
 
-    /// A generation that nobody has seen before.
+    /// Begins a generation that was never seen before.
     pub fn begin_generation(&mut self, id: FileId, identity: Identity) {
         let (generation, identity) = self.catalog.history.next_life(identity, self.key());
         self.begin_generation_as(id, generation, identity, None);
     }
 
-    /// `seen`: what was seen of it before the state was lost.
+    /// `seen`: the furthest mark known before the state was lost.
     fn begin_generation_as(
         &mut self,
         id: FileId,
@@ -86,7 +86,7 @@ impl Follower {
         let Some(file) = tracked.file() else { return };
         let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
         let at_end = tracked.handle.source.start == Start::End && fresh && seen.is_none();
-        // Where that cannot be read it is judged again.
+        // If reading fails here, the file is identified again.
         self.work.to_identify.insert(id);
         let raw = read_sample(&file, tracked.size, Encoding::Utf8);
         let Ok(encoding) = raw.map(|raw| Encoding::of(&raw)) else { return };
@@ -95,7 +95,7 @@ impl Follower {
         let Ok(sample) = read_sample(&file, tracked.size, encoding) else { return };
         let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
         let Some(head) = head else {
-            // Another life began between two looks at it.
+            // The file was replaced between two reads.
             self.work.to_identify.insert(id);
             return;
         };
@@ -144,9 +144,9 @@ impl Follower {
         self.publish_once_durable(id, row);
     }
 
-    /// Published once it is durable.
+    /// The file is published once its row is durable.
     fn publish_once_durable(&mut self, id: FileId, row: GenerationRow) {
-        // Its row stays where readers find it until the file is published, and waits like the file.
+        // Readers find the row without a file until the file is published. It must not count as ended meanwhile.
         if let Some(gone) = self.shared.gone().get_mut(&row.id) {
             gone.ended = None;
         }
@@ -157,7 +157,7 @@ impl Follower {
     }
 }
 
-/// The row says where its file is.
+/// Updates the row with the path, device and times of its file.
 pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
     row.set_path(&tracked.handle.path());
     row.source = tracked.handle.source.name.to_string();
@@ -168,7 +168,8 @@ pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
     row.moved = tracked.file_key().filter(|file| *file != began);
 }
 
-/// Behind the last line that was there at first sight; what has no line yet is not passed over.
+/// The end of the last complete line that existed when the file was found; 0 if there is no complete line in a small
+/// file.
 fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
     last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
         0..=LOOKED_BACK => 0,

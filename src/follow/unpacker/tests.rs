@@ -39,7 +39,7 @@ impl Scratch {
 }
 
 #[test]
-fn a_copy_holds_what_was_compressed_and_has_no_name() {
+fn a_copy_holds_the_decompressed_content_and_has_no_name() {
     let mut scratch = Scratch::new(MOST);
     let bytes: Vec<u8> = (0..1_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
     let compressed = scratch.add(&gzip(&bytes));
@@ -53,7 +53,7 @@ fn a_copy_holds_what_was_compressed_and_has_no_name() {
 }
 
 #[test]
-fn a_bomb_stops_at_the_room_there_is() {
+fn a_compression_bomb_stops_at_the_space_limit() {
     let mut scratch = Scratch::new(4 << 20);
     let bomb = scratch.add(&gzip(&vec![0; 64 << 20]));
     scratch.unpacker.finish();
@@ -70,9 +70,9 @@ fn a_bomb_stops_at_the_room_there_is() {
     assert_eq!(scratch.unpacker.used(), 3 << 20);
 }
 
-/// Written in place, so that what it holds now is less.
+/// Rewritten in place, so that its content is smaller now.
 #[test]
-fn a_file_that_changed_to_one_that_holds_less_takes_less_room() {
+fn a_file_whose_content_becomes_smaller_uses_less_space() {
     let mut scratch = Scratch::new(MOST);
     let path = scratch.directory.path().join("changing");
     std::fs::write(&path, gzip(&vec![1; 3 << 20])).unwrap();
@@ -89,7 +89,7 @@ fn a_file_that_changed_to_one_that_holds_less_takes_less_room() {
 }
 
 #[test]
-fn every_cut_of_a_stream_is_cut_and_its_beginning_is_right() {
+fn a_truncated_stream_is_reported_and_its_first_bytes_are_right() {
     let mut scratch = Scratch::new(MOST);
     let bytes: Vec<u8> = (0..3000u32).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
     let whole = gzip(&bytes);
@@ -108,7 +108,7 @@ fn every_cut_of_a_stream_is_cut_and_its_beginning_is_right() {
 }
 
 #[test]
-fn a_file_whose_unpacking_breaks_keeps_no_other_from_being_unpacked() {
+fn a_panic_while_unpacking_one_file_does_not_stop_the_others() {
     let mut scratch = Scratch::new(MOST);
     let supervisor = Supervisor::default();
     scratch.unpacker.supervisor = supervisor.clone();

@@ -1,4 +1,4 @@
-//! The table of docs/ARCHITECTURE.md, row by row.
+//! Tests the table of docs/ARCHITECTURE.md row by row.
 
 use super::Claim::{Beside, Copy, Nothing, Read, Same, Wait};
 use super::Content::{All, Beginning, Differs, More};
@@ -35,7 +35,7 @@ fn check(candidate: &Candidate, evidence: Evidence, expected: Claim) {
 }
 
 #[test]
-fn other_bytes_are_another_file_whatever_else_is_known() {
+fn a_file_with_other_bytes_is_a_different_file_whatever_else_is_known() {
     for original in [O::Missing, O::Truncated, O::Unlinked { over: true }, O::Kept, O::Named] {
         for same_file in [false, true] {
             let evidence = Evidence { same_file, ..evidence(original, Differs) };
@@ -46,20 +46,20 @@ fn other_bytes_are_another_file_whatever_else_is_known() {
 }
 
 #[test]
-fn the_same_file_with_what_was_seen_is_that_generation() {
+fn the_same_file_with_the_known_content_is_that_generation() {
     for original in [O::Missing, O::Present, O::Unreachable] {
         let same = |content| Evidence { same_file: true, ..evidence(original, content) };
         check(&PLAIN, same(All), Same);
         check(&PLAIN, same(More), Same);
         check(&PLAIN, same(Beginning), Nothing);
         check(&PLAIN, Evidence { superseded: true, ..same(All) }, Nothing);
-        // Names say nothing about the same file.
+        // Names do not matter for the same file.
         check(&PLAIN, Evidence { related: false, ..same(All) }, Same);
     }
 }
 
 #[test]
-fn what_nobody_holds_is_read_on_in_a_copy_only_where_its_own_file_is_gone() {
+fn a_generation_without_an_open_file_continues_in_a_copy_only_if_its_file_is_missing() {
     for content in [All, More] {
         check(&PLAIN, evidence(O::Missing, content), Copy);
         check(&UNPACKED, evidence(O::Missing, content), Copy);
@@ -75,7 +75,7 @@ fn what_nobody_holds_is_read_on_in_a_copy_only_where_its_own_file_is_gone() {
 }
 
 #[test]
-fn the_same_content_written_again_under_the_same_name_is_another_file() {
+fn the_same_content_written_again_under_the_same_name_is_a_new_file() {
     for original in [O::Missing, O::Unlinked { over: true }] {
         let rewritten = |content| Evidence { rewritten: true, ..evidence(original, content) };
         check(&PLAIN, rewritten(All), Nothing);
@@ -84,7 +84,7 @@ fn the_same_content_written_again_under_the_same_name_is_another_file() {
 }
 
 #[test]
-fn what_was_truncated_is_read_on_in_its_copy_even_if_that_lacks_the_end() {
+fn a_truncated_generation_continues_in_its_copy_even_if_the_copy_lacks_the_end() {
     for content in [Beginning, All, More] {
         check(&PLAIN, evidence(O::Truncated, content), Copy);
         let unrelated = Evidence { related: false, ..evidence(O::Truncated, content) };
@@ -94,7 +94,7 @@ fn what_was_truncated_is_read_on_in_its_copy_even_if_that_lacks_the_end() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_waited_for_while_its_writer_may_hold_it() {
+fn the_decision_about_a_moved_file_waits_while_its_writer_may_have_it_open() {
     check(&PLAIN, evidence(O::Unlinked { over: false }, More), Copy);
     check(&PLAIN, evidence(O::Unlinked { over: false }, All), Wait);
     check(&PLAIN, evidence(O::Unlinked { over: true }, All), Copy);
@@ -110,7 +110,7 @@ fn a_file_that_was_moved_away_is_waited_for_while_its_writer_may_hold_it() {
 }
 
 #[test]
-fn what_is_over_is_read_on_in_a_compressed_file_when_it_has_no_name_of_its_own() {
+fn a_complete_generation_continues_in_a_compressed_file_if_its_file_has_no_name() {
     for original in [|unlinked| O::Unpacked { unlinked }, |unlinked| O::Ended { unlinked }] {
         check(&UNPACKED, evidence(original(true), All), Copy);
         check(&UNPACKED, evidence(original(false), All), Beside);
@@ -123,7 +123,7 @@ fn what_is_over_is_read_on_in_a_compressed_file_when_it_has_no_name_of_its_own()
 }
 
 #[test]
-fn what_was_read_from_the_compressed_file_is_not_read_from_what_it_was_made_of() {
+fn content_read_from_a_compressed_file_is_not_read_again_from_the_original() {
     let original = O::Unpacked { unlinked: false };
     check(&Candidate { unlinked: true, ..PLAIN }, evidence(original, All), Read);
     check(&Candidate { unlinked: true, ..PLAIN }, evidence(original, Beginning), Read);
@@ -132,14 +132,14 @@ fn what_was_read_from_the_compressed_file_is_not_read_from_what_it_was_made_of()
 }
 
 #[test]
-fn a_file_beside_a_log_that_goes_on_is_its_own() {
+fn a_file_beside_a_followed_log_is_a_separate_file() {
     for content in [Beginning, All, More] {
         check(&PLAIN, evidence(O::Named, content), Beside);
     }
 }
 
 #[test]
-fn a_copy_of_what_was_truncated_a_moment_ago_waits_until_that_is_looked_at() {
+fn a_copy_of_a_file_that_was_just_truncated_waits_for_the_check_of_that_file() {
     for content in [Beginning, All, More] {
         check(&PLAIN, evidence(O::Doubtful, content), Wait);
         check(&Candidate { quiet: true, ..PLAIN }, evidence(O::Doubtful, content), Wait);
@@ -148,7 +148,7 @@ fn a_copy_of_what_was_truncated_a_moment_ago_waits_until_that_is_looked_at() {
 }
 
 #[test]
-fn the_strongest_claim_decides_and_the_latest_generation_of_equal_ones() {
+fn the_strongest_claim_decides_and_of_equal_claims_the_latest_generation() {
     let decided = |claims: &[Claim]| {
         let claims: Vec<(usize, Claim)> = claims.iter().copied().enumerate().collect();
         decide(&PLAIN, &claims)
@@ -177,13 +177,13 @@ fn a_file_that_holds_two_generations_is_a_copy_of_the_longer_one() {
     let claims = [(1, Copy, 36), (2, Wait, 85), (3, Beside, 10), (4, Copy, 85)];
     assert_eq!(of(&claims), [(2, Wait), (3, Beside), (4, Copy)]);
     assert_eq!(of(&claims[..1]), [(1, Copy)]);
-    // All of the longer one is read elsewhere, or may be its copy in a moment.
+    // All of the longer one is read elsewhere, or may turn out to be its original.
     assert_eq!(of(&[(1, Copy, 846), (2, Read, 1251)]), [(2, Read)]);
     assert_eq!(of(&[(1, Copy, 189), (2, Beside, 2905)]), [(2, Beside)]);
 }
 
 #[test]
-fn a_sibling_is_read_only_for_what_nobody_else_holds() {
+fn a_file_beside_a_log_is_read_only_for_content_that_no_other_file_holds() {
     let beside = [((), Beside)];
     let quiet = Candidate { quiet: true, ..PLAIN };
     assert_eq!(decide(&quiet, &beside), Decision::New);
@@ -192,7 +192,7 @@ fn a_sibling_is_read_only_for_what_nobody_else_holds() {
     assert_eq!(decide(&sibling, &[((), Nothing)]), Decision::New);
     assert_eq!(decide(&Candidate { recent: false, ..sibling }, &[((), Nothing)]), Decision::Drop);
     assert_eq!(decide(&Candidate { recent: false, ..quiet }, &[((), Nothing)]), Decision::New);
-    // Opened because it may be a copy: it is one, or it is left alone.
+    // A file that was opened as a possible copy is either a copy or ignored.
     let candidate = Candidate { origin: Origin::Candidate, ..quiet };
     assert_eq!(decide(&candidate, &[((), Nothing)]), Decision::Drop);
     assert_eq!(decide(&candidate, &[((), Copy)]), Decision::Copy(()));
