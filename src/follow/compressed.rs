@@ -72,10 +72,10 @@ impl Read for Unpacked {
 }
 
 fn ended_early(done: u64, error: &io::Error) -> String {
-    let at = format!("behind byte {} of what it holds", bytes::count(done));
+    let at = format!("after byte {} of its unpacked content", bytes::count(done));
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => format!("it is cut short {at}; what stands before is read"),
-        _ => format!("it is damaged {at} ({error}); what stands before is read"),
+        io::ErrorKind::UnexpectedEof => format!("truncated {at}; the content before is read"),
+        _ => format!("damaged {at} ({error}); the content before is read"),
     }
 }
 

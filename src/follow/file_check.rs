@@ -85,7 +85,7 @@ impl Follower {
             if timed_fs::is_stuck(error) {
                 return known.facts.stuck.replace(known.facts.stuck.unwrap_or(time)).is_none();
             }
-            let reason = format!("cannot look at it ({error}); tried again every few seconds");
+            let reason = format!("cannot check the file ({error}); retried every few seconds");
             let before = known.facts.trouble.replace(reason.as_str().into());
             before.as_deref() != Some(reason.as_str())
         })

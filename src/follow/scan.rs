@@ -191,11 +191,11 @@ impl Follower {
         if self.scan_state.closed_compressed.get(&place)
             == Some(&(identity::birth(&metadata), version))
         {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "already read"));
         }
         self.scan_state.closed_compressed.remove(&place);
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "not a regular file any more"));
         }
         self.track(Arc::new(file), found.source, &found.path, origin)
     }

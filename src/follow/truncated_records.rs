@@ -37,8 +37,9 @@ impl CutOff {
             records => format!("{} records are longer", bytes::count(records)),
         };
         format!(
-            "{}: {records} than 1.0 MiB: {} bytes beyond that stay in the log only; searches and sinks do not get them \
-             (log.truncated marks such events); let its program write shorter lines if they matter",
+            "{}: {records} than 1.0 MiB; the {} bytes beyond that are only in the log, not in \
+             searches and sinks (these events have log.truncated); if the bytes matter, write \
+             shorter lines",
             sanitize::line(&path.to_string_lossy()),
             bytes::count(self.bytes)
         )

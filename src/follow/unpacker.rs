@@ -290,7 +290,7 @@ impl Queue {
         waiting.working = false;
         for compressed in waiting.files.drain(..).filter_map(|(_, compressed)| compressed.upgrade())
         {
-            compressed.state().0 = Progress::Failed(format!("no thread can be started ({error})"));
+            compressed.state().0 = Progress::Failed(format!("cannot start a thread ({error})"));
         }
     }
 

@@ -267,7 +267,7 @@ impl Follower {
         self.set_stage(id, Stage::Rejected);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let path = tracked.handle.path();
-        let reason = format!("{what}, not text: not read");
+        let reason = format!("{what}, not text; not read");
         // For standard input this is reported when the input has ended.
         let segment = tracked.is_segment;
         let state = if segment { FileState::Ended } else { FileState::Unreadable { reason } };
