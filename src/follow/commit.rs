@@ -12,14 +12,14 @@ use crate::event::status::FileState;
 use crate::event::{Generation, Level};
 
 /// Failed commits after which `--once` gives up.
-const ATTEMPTS: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 
 impl Follower {
     pub fn persist_when_due(&mut self) {
         let Some(store) = self.shared.store.get() else { return };
         let failing = self.shared.board.says(&Topic::State);
-        let urgent = self.pending.any_urgent() && !failing;
-        let waits = self.pending.any() || store.dirty();
+        let urgent = self.pending.has_urgent() && !failing;
+        let waits = self.pending.has_changes() || store.dirty();
         if urgent || (waits && self.pending.is_due(self.now())) {
             self.persist();
         }
@@ -37,12 +37,12 @@ impl Follower {
         if let Err(error) = store.commit() {
             let text = notices::state(&error);
             self.shared.board.say(Topic::State, Level::Error, self.shared.clock.now(), text);
-            self.pending.failed(now);
+            self.pending.record_failure(now);
             self.give_up_for_once();
             return false;
         }
         self.shared.board.unsay(&Topic::State);
-        let urgent = self.pending.committed(now);
+        let urgent = self.pending.record_commit(now);
         for id in &urgent {
             let Some(tracked) = self.catalog.get_mut(*id) else { continue };
             tracked.publish();
@@ -52,7 +52,7 @@ impl Follower {
                 self.catalog.check_at(*id, now);
             }
         }
-        if std::mem::take(&mut self.pending.settling) {
+        if std::mem::take(&mut self.pending.publishes_first_pass) {
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
             self.shared.changed();
@@ -64,8 +64,8 @@ impl Follower {
 
     /// `--once` does not wait forever for a state that cannot be written: nothing is read, and the failure is reported.
     fn give_up_for_once(&mut self) {
-        let hopeless = self.pending.failures >= ATTEMPTS;
-        if self.shared.config.once && self.pending.settling && hopeless {
+        let hopeless = self.pending.failures >= MAX_ATTEMPTS;
+        if self.shared.config.once && self.pending.publishes_first_pass && hopeless {
             self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();

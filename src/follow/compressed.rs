@@ -49,7 +49,8 @@ pub fn open(file: &File) -> io::Result<Option<Unpacked>> {
     // Input that cannot be read by offset is not a regular file.
     let read = file.read_at(&mut magic, 0).unwrap_or(0);
     let Some(compression) = Compression::of(&magic[..read]) else { return Ok(None) };
-    let input = BufReader::with_capacity(64 * 1024, At { file: file.try_clone()?, offset: 0 });
+    let input =
+        BufReader::with_capacity(64 * 1024, OffsetReader { file: file.try_clone()?, offset: 0 });
     Ok(Some(Unpacked { input: compression.unpack(input)?, done: 0 }))
 }
 
@@ -80,37 +81,37 @@ fn ended_early(done: u64, error: &io::Error) -> String {
 }
 
 /// Counts the bytes that the decoder consumed, not those that were read ahead.
-pub(in crate::follow) struct Counted<'c, R> {
+pub(in crate::follow) struct CountingReader<'c, R> {
     pub input: R,
-    pub taken: &'c AtomicU64,
+    pub consumed: &'c AtomicU64,
 }
 
-impl<R: BufRead> Read for Counted<'_, R> {
+impl<R: BufRead> Read for CountingReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        self.taken.fetch_add(read as u64, Ordering::AcqRel);
+        self.consumed.fetch_add(read as u64, Ordering::AcqRel);
         Ok(read)
     }
 }
 
-impl<R: BufRead> BufRead for Counted<'_, R> {
+impl<R: BufRead> BufRead for CountingReader<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.input.fill_buf()
     }
 
     fn consume(&mut self, count: usize) {
-        self.taken.fetch_add(count as u64, Ordering::AcqRel);
+        self.consumed.fetch_add(count as u64, Ordering::AcqRel);
         self.input.consume(count);
     }
 }
 
 /// Reads a file from an offset, without using its shared file position.
-pub(in crate::follow) struct At<F> {
+pub(in crate::follow) struct OffsetReader<F> {
     pub file: F,
     pub offset: u64,
 }
 
-impl<F: ReadAt> Read for At<F> {
+impl<F: ReadAt> Read for OffsetReader<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buffer, self.offset)?;
         self.offset += read as u64;

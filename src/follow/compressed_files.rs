@@ -14,18 +14,18 @@ use std::time::Duration;
 use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
-use super::identify::SUSPECTED;
+use super::identify::COPY_QUIET_TIME;
 use super::identity::Head;
 use super::identity::{self, Place};
-use super::idle_copies::is_waited_for;
+use super::idle_copies::has_waiting_reader;
 use super::notices::{self, Topic};
 use super::positioned_read::read_full;
-use super::unpacker::{CHUNK, CompressedFile, MOST, Progress};
+use super::unpacker::{CHUNK, CompressedFile, MAX_COPY_BYTES, Progress};
 use crate::event::{FileId, FileKey, Level};
 use crate::state::GenerationRow;
 
 /// Delay before unpacking is tried again after it failed or had no space.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 impl Follower {
     /// Starts to unpack the file if it is compressed.
@@ -100,7 +100,7 @@ impl Follower {
         let Some(row) = tracked.row.clone() else {
             tracked.retry_unpacking_at = None;
             self.shared.unpacking.store(true, Ordering::Release);
-            return self.unpacker.again(id, compressed);
+            return self.unpacker.unpack_again(id, compressed);
         };
         if tracked.stage == Stage::AwaitingCommit {
             return;
@@ -133,7 +133,7 @@ impl Follower {
                 self.set_partly_unpacked(id, false);
                 true
             }
-            Progress::Cut if !last_call && tracked.quiet_for(now) < SUSPECTED => false,
+            Progress::Cut if !last_call && tracked.quiet_for(now) < COPY_QUIET_TIME => false,
             // For standard input this is reported when the input has ended.
             Progress::Cut | Progress::Corrupt(_) if tracked.is_segment => true,
             Progress::Cut => {
@@ -149,7 +149,7 @@ impl Follower {
                 true
             }
             // It has the whole space for copies and still does not fit.
-            Progress::Full if size + CHUNK as u64 >= MOST => {
+            Progress::Full if size + CHUNK as u64 >= MAX_COPY_BYTES => {
                 self.set_partly_unpacked(id, true);
                 self.report_compressed(id, Level::Error, |path| notices::too_large(path, size));
                 true
@@ -178,11 +178,11 @@ impl Follower {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let at = *tracked.retry_unpacking_at.get_or_insert_with(|| {
             compressed.empty();
-            now + RETRY
+            now + RETRY_DELAY
         });
         if made_room || now >= at {
             tracked.retry_unpacking_at = None;
-            self.unpacker.again(id, compressed);
+            self.unpacker.unpack_again(id, compressed);
         }
     }
 
@@ -346,13 +346,13 @@ impl Follower {
             match (tracked.stage, compressed.progress()) {
                 // Nothing is read before the end of the first pass.
                 (Stage::AwaitingCommit, _) => !once,
-                (Stage::Ended, _) => is_waited_for(tracked, compressed),
+                (Stage::Ended, _) => has_waiting_reader(tracked, compressed),
                 // An empty copy is never identified.
                 (Stage::Unidentified, Progress::Complete | Progress::Corrupt(_)) => {
                     compressed.size() > 0
                 }
                 (Stage::Unidentified, Progress::Cut) => {
-                    compressed.size() > 0 || tracked.quiet_for(now) < SUSPECTED
+                    compressed.size() > 0 || tracked.quiet_for(now) < COPY_QUIET_TIME
                 }
                 (Stage::Unidentified, _) => true,
                 (stage, progress) => {

@@ -11,7 +11,7 @@ use super::follower::Follower;
 use super::format_at::in_force;
 use super::identity::bears;
 use super::positioned_read::read_full;
-use super::startup::FINISHED;
+use super::startup::UNFINISHED_LINE_TIMEOUT;
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
 use crate::event::{Encoding, FileId};
@@ -19,13 +19,13 @@ use crate::format::{Context, End, Fit, Format, Framer, Joins, LONGEST_RECORD, is
 use crate::state::GenerationRow;
 
 /// A cut is only re-evaluated if the next line is no longer than this.
-const JUDGED_LINE: u64 = 16 * 1024;
+const MAX_NEXT_LINE: u64 = 16 * 1024;
 /// Bytes before the cut that are read for that.
-const LOOKED_BEHIND: u64 = 64 * 1024;
+const MAX_BYTES_BEFORE: u64 = 64 * 1024;
 /// Bytes of a line without a line end that show whether it is JSON that is still being written.
-const JUDGED_OPEN_LINE: u64 = LONGEST_RECORD as u64;
+const MAX_OPEN_LINE: u64 = LONGEST_RECORD as u64;
 /// An open record of a quiet file is closed after this.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET_TIME: Duration = Duration::from_millis(500);
 
 impl Follower {
     /// When the open record of this file is to be closed.
@@ -33,7 +33,7 @@ impl Follower {
         let open = tracked.handle.open_record().filter(|_| tracked.stage == Stage::Live)?;
         let row = tracked.row.as_ref()?;
         let is_before = row.cuts.last().is_none_or(|cut| *cut <= open.at);
-        let quiet = if open.has_line_end { QUIET } else { FINISHED };
+        let quiet = if open.has_line_end { QUIET_TIME } else { UNFINISHED_LINE_TIMEOUT };
         (open.at < row.mark.offset && is_before).then_some(tracked.last_growth + quiet)
     }
 
@@ -93,7 +93,7 @@ impl Follower {
 /// excludes a hole at the end, into which bytes may still be written.
 fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) -> Option<u64> {
     let data = hole_end(file, at, mark).ok().filter(|data| *data < mark)?;
-    let begin = read(file, data, mark.min(data + JUDGED_OPEN_LINE))?;
+    let begin = read(file, data, mark.min(data + MAX_OPEN_LINE))?;
     if is_unfinished_json(&row.encoding.to_utf8(&begin, data)) {
         return None;
     }
@@ -138,10 +138,10 @@ fn is_needless(
     size: u64,
     source: &SourceConfig,
 ) -> Option<bool> {
-    if row.mark.offset.saturating_sub(cut) > JUDGED_LINE {
+    if row.mark.offset.saturating_sub(cut) > MAX_NEXT_LINE {
         return None;
     }
-    let behind = read(file, cut, size.min(cut + JUDGED_LINE))?;
+    let behind = read(file, cut, size.min(cut + MAX_NEXT_LINE))?;
     let end = cut + row.encoding.line_end(&behind, cut)? as u64;
     // Another format begins within the line: that is a boundary of its own.
     let formats = row.formats.iter().map(|entry| entry.offset);
@@ -150,7 +150,7 @@ fn is_needless(
     }
     let boundary = formats.chain(row.cuts.iter().rev().skip(1).copied().take(1)).chain([row.start]);
     let boundary = boundary.filter(|at| *at < cut).max()?;
-    let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
+    let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(MAX_BYTES_BEFORE)));
     let bytes = read(file, from, end)?;
     let format = in_force(&row.formats, cut - 1, source.multiline);
     let framer = Framer::new(format, row.encoding);

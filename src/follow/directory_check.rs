@@ -25,51 +25,51 @@ pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
 
 /// The directory in which the file of a generation was.
 #[derive(PartialEq, Eq, Hash)]
-pub(in crate::follow) struct Lay<'a> {
+pub(in crate::follow) struct RecordedDirectory<'a> {
     pub directory: &'a Path,
     device: u64,
     /// `None` in rows of earlier versions, which only have the device of the file.
     key: Option<FileKey>,
 }
 
-impl<'a> Lay<'a> {
+impl<'a> RecordedDirectory<'a> {
     pub fn of(row: &'a GenerationRow) -> Self {
         let beside = directory_of(&row.path);
         let Some(home) = &row.home else {
-            return Lay { directory: beside, device: row.device, key: None };
+            return RecordedDirectory { directory: beside, device: row.device, key: None };
         };
         let directory =
             if home.directory.as_os_str().is_empty() { beside } else { &home.directory };
-        Lay { directory, device: home.device, key: Some(home.key) }
+        RecordedDirectory { directory, device: home.device, key: Some(home.key) }
     }
 
     /// The same directory exists, and is not just an empty mount point: a file that is not in it has been deleted.
-    fn is_there(&self, listings: &mut Listings) -> bool {
+    fn exists(&self, listings: &mut Listings) -> bool {
         let same = |found: Metadata| {
             found.dev() == self.device || self.key == Some(identity::key_of(&found))
         };
         // A row of an earlier version may have a path relative to an unknown working directory.
         self.directory.is_absolute()
             && timed_fs::metadata(self.directory).is_ok_and(same)
-            && listings.of(self.directory).is_ok()
+            && listings.get(self.directory).is_ok()
     }
 }
 
 /// Directories that were already checked.
 #[derive(Default)]
-pub(in crate::follow) struct Looks<'a> {
-    known: HashMap<Lay<'a>, bool>,
+pub(in crate::follow) struct DirectoryChecks<'a> {
+    known: HashMap<RecordedDirectory<'a>, bool>,
 }
 
-impl<'a> Looks<'a> {
-    pub fn could_look(&mut self, row: &'a GenerationRow, listings: &mut Listings) -> bool {
-        let lay = Lay::of(row);
-        if let Some(known) = self.known.get(&lay) {
+impl<'a> DirectoryChecks<'a> {
+    pub fn directory_exists(&mut self, row: &'a GenerationRow, listings: &mut Listings) -> bool {
+        let directory = RecordedDirectory::of(row);
+        if let Some(known) = self.known.get(&directory) {
             return *known;
         }
-        let is_there = lay.is_there(listings);
-        self.known.insert(lay, is_there);
-        is_there
+        let exists = directory.exists(listings);
+        self.known.insert(directory, exists);
+        exists
     }
 }
 
@@ -84,16 +84,17 @@ mod tests {
         let found = std::fs::metadata(&directory).unwrap();
         let (device, key) = (found.dev(), identity::key_of(&found));
         let other = FileKey { inode: key.inode + 1, ..key };
-        let is_there = |device, key| {
-            Lay { directory: &directory, device, key }.is_there(&mut Listings::default())
+        let exists = |device, key| {
+            RecordedDirectory { directory: &directory, device, key }
+                .exists(&mut Listings::default())
         };
-        assert!(is_there(device, Some(key)));
-        assert!(is_there(device + 1, Some(key)), "its device has another number since a reboot");
-        assert!(is_there(device, Some(other)), "it was made anew");
-        assert!(!is_there(device + 1, Some(other)), "where it is not mounted");
-        assert!(!is_there(device + 1, None), "a row of an earlier version");
+        assert!(exists(device, Some(key)));
+        assert!(exists(device + 1, Some(key)), "its device has another number since a reboot");
+        assert!(exists(device, Some(other)), "it was made anew");
+        assert!(!exists(device + 1, Some(other)), "where it is not mounted");
+        assert!(!exists(device + 1, None), "a row of an earlier version");
         let missing = directory.join("missing");
-        let lay = Lay { directory: &missing, device, key: Some(key) };
-        assert!(!lay.is_there(&mut Listings::default()));
+        let directory = RecordedDirectory { directory: &missing, device, key: Some(key) };
+        assert!(!directory.exists(&mut Listings::default()));
     }
 }

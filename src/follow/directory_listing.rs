@@ -13,7 +13,7 @@ use crate::base::timed_fs::{self, Entry};
 use crate::event::FileKey;
 
 /// Maximum number of remembered subdirectories per directory.
-const MOST_DIRECTORIES: usize = 100;
+const MAX_DIRECTORIES: usize = 100;
 
 /// The regular files of a directory.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(in crate::follow) struct Listing {
 
 impl Listing {
     /// Files whose names begin with `name`.
-    pub fn beginning_with<'a>(
+    pub fn with_prefix<'a>(
         &'a self,
         name: &'a OsStr,
     ) -> impl Iterator<Item = &'a (OsString, u64)> + 'a {
@@ -46,7 +46,7 @@ pub(in crate::follow) struct Listings {
 }
 
 impl Listings {
-    pub fn of(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
+    pub fn get(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
         if let Some(known) = self.directories.get(directory) {
             return known.clone().map_err(io::Error::from);
         }
@@ -59,7 +59,7 @@ impl Listings {
     /// The present path of this file in the directory, under any name. An error means that this could not be
     /// determined.
     pub fn find(&mut self, directory: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
-        let listing = self.of(directory)?;
+        let listing = self.get(directory)?;
         let Some(index) = listing.by_inode.get(&file.inode) else { return Ok(None) };
         let path = directory.join(&listing.files[*index].0);
         let metadata = match timed_fs::symlink_metadata(&path) {
@@ -72,7 +72,7 @@ impl Listings {
     }
 
     /// The next request lists the directory again.
-    pub fn forget(&mut self, directory: &Path) {
+    pub fn invalidate(&mut self, directory: &Path) {
         self.directories.remove(directory);
     }
 
@@ -87,7 +87,7 @@ fn list(directory: &Path) -> io::Result<Listing> {
     for Entry { name, kind, inode } in timed_fs::read_dir(directory)? {
         if kind.is_file() {
             listing.files.push((name, inode));
-        } else if kind.is_dir() && listing.directories.len() < MOST_DIRECTORIES {
+        } else if kind.is_dir() && listing.directories.len() < MAX_DIRECTORIES {
             listing.directories.push(name);
         }
     }

@@ -4,18 +4,18 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
-use super::directory_check::{Lay, Looks};
+use super::directory_check::{DirectoryChecks, RecordedDirectory};
 use super::follower::{Follower, Phase};
 use super::notices::{self, Topic};
-use super::truncation::GRACE;
+use super::truncation::COPY_SEARCH_TIME;
 use crate::event::status::FileState;
 use crate::event::{FileId, FileKey, GenerationId, Level};
 use crate::state::{Absence, GenerationRow};
 
 /// A file without a name is closed when it has not grown for this long.
-pub(in crate::follow) const FORGOTTEN: Duration = Duration::from_secs(300);
+pub(in crate::follow) const UNLINKED_QUIET_LIMIT: Duration = Duration::from_secs(300);
 /// Rows of ended generations that were read completely are kept this long.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
+const ROW_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 impl Follower {
     /// Ends files without a name that have been quiet for long, and closes them once all consumers have read them.
@@ -25,7 +25,7 @@ impl Follower {
             let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
             // It was always empty, or nothing could be unpacked.
             let empty = tracked.is_undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
-            let quiet = tracked.quiet_for(now) >= FORGOTTEN;
+            let quiet = tracked.quiet_for(now) >= UNLINKED_QUIET_LIMIT;
             tracked.is_nameless() && !tracked.is_segment && quiet && (settled || empty)
         };
         let attended = self.catalog.needing_attention();
@@ -69,7 +69,8 @@ impl Follower {
         });
         let Some(row) = &mut tracked.row else { return self.stop_following(id) };
         row.ended = Some(time);
-        tracked.stage = if was_kept { Stage::Ended } else { Stage::AwaitingCopy(now + GRACE) };
+        tracked.stage =
+            if was_kept { Stage::Ended } else { Stage::AwaitingCopy(now + COPY_SEARCH_TIME) };
         self.pending.change(id);
         self.catalog.continue_in(id, rest);
         self.shared.changed();
@@ -148,16 +149,17 @@ impl Follower {
     /// moment for copies first.
     pub fn end_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
-        let waits = !self.shared.once() && self.now() < since + GRACE;
+        let waits = !self.shared.once() && self.now() < since + COPY_SEARCH_TIME;
         if waits || self.shared.gone().is_empty() {
             return;
         }
         let rows = self.rows_without_file(|id| !self.shared.is_orphan(id));
-        let mut looks = Looks::default();
+        let mut checks = DirectoryChecks::default();
         let mut news = false;
         for row in &rows {
-            let mut could_look = |row| looks.could_look(row, &mut self.listings.borrow_mut());
-            if !self.may_still_exist(row) && could_look(row) {
+            let mut directory_exists =
+                |row| checks.directory_exists(row, &mut self.listings.borrow_mut());
+            if !self.may_still_exist(row) && directory_exists(row) {
                 self.end_row(row);
                 news = true;
             }
@@ -194,16 +196,16 @@ impl Follower {
     /// for their files.
     fn end_orphans(&mut self) {
         let rows = self.rows_without_file(|id| self.shared.is_orphan(id));
-        let mut looks = Looks::default();
+        let mut checks = DirectoryChecks::default();
         let mut news = false;
         for row in rows.iter().filter(|row| row.rest.is_none()) {
             let listings = &mut self.listings.borrow_mut();
             let file = row.file_key();
             let is_held = self.catalog.by_file_key(file).is_some();
-            if is_held || !looks.could_look(row, listings) {
+            if is_held || !checks.directory_exists(row, listings) {
                 continue;
             }
-            if matches!(listings.find(Lay::of(row).directory, file), Ok(None)) {
+            if matches!(listings.find(RecordedDirectory::of(row).directory, file), Ok(None)) {
                 self.end_row(row);
                 self.report_ended_orphan(row);
                 news = true;
@@ -260,7 +262,7 @@ impl Follower {
         for row in over.filter(|row| !passed.contains(&row.file_key())) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
-            match absence.long >= KEPT {
+            match absence.long >= ROW_RETENTION {
                 true => old.push(row.clone()),
                 false => store.put_generation(row.clone()),
             }

@@ -10,14 +10,14 @@ use crate::event::Encoding;
 use crate::format::nul_run;
 
 /// Error of lseek(2) if only a hole is left.
-const NOTHING_BEHIND: i32 = rustix::io::Errno::NXIO.raw_os_error();
+const NO_MORE_DATA: i32 = rustix::io::Errno::NXIO.raw_os_error();
 
 /// Bytes of a sample for format detection.
 pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
 /// Lines that are enough for format detection.
 const SAMPLE_LINES: usize = 100;
 /// Bytes that [`last_line_end`] searches.
-pub(in crate::follow) const LOOKED_BACK: u64 = 1024 * 1024;
+pub(in crate::follow) const LINE_SEARCH_BYTES: u64 = 1024 * 1024;
 
 /// End of the run of NULs that begins at `from`; `to` if there is nothing else before `to`.
 pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::Result<u64> {
@@ -33,7 +33,7 @@ pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::R
         // The file system knows where the next data is.
         at = match file.data_from(at) {
             Ok(data) => data.clamp(at, to),
-            Err(error) if error.raw_os_error() == Some(NOTHING_BEHIND) => to,
+            Err(error) if error.raw_os_error() == Some(NO_MORE_DATA) => to,
             Err(_) => at,
         };
     }
@@ -98,7 +98,7 @@ pub(in crate::follow) fn last_line_end(
     to: u64,
     encoding: Encoding,
 ) -> Option<u64> {
-    let lowest = encoding.unit_start(from.max(to.saturating_sub(LOOKED_BACK)));
+    let lowest = encoding.unit_start(from.max(to.saturating_sub(LINE_SEARCH_BYTES)));
     let mut end = to;
     while end > lowest {
         let begin = lowest.max(encoding.unit_start(end.saturating_sub(64 * 1024)));

@@ -14,14 +14,14 @@ use std::time::Duration;
 use super::SourceConfig;
 use super::catalog::{Catalog, Tracked};
 use super::directory_listing::Listings;
-use super::directory_times::Stamps;
+use super::directory_times::DirectoryTimes;
 use super::identity::Place;
 use super::notices::Topic;
-use super::own_files::OwnPlaces;
-use super::pending_rows::Pending;
-use super::schedule::{LONGEST_SLEEP, Schedule};
+use super::own_files::OwnFiles;
+use super::pending_rows::PendingRows;
+use super::schedule::{MAX_SLEEP, Schedule};
 use super::shared::Shared;
-use super::unpacker::{MOST, Unpacker, Version};
+use super::unpacker::{MAX_COPY_BYTES, Unpacker, Version};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
 use crate::event::{FileId, FileKey, IdKey};
@@ -36,7 +36,7 @@ pub(in crate::follow) struct Follower {
     pub fresh: Vec<bool>,
     pub catalog: Catalog,
     pub schedule: Schedule,
-    pub pending: Pending,
+    pub pending: PendingRows,
     pub work: Work,
     pub scan_state: ScanState,
     pub watch: Watch,
@@ -95,7 +95,7 @@ pub(in crate::follow) struct ScanState {
     /// Directories in which files of the sources were found or are expected.
     pub directories: BTreeSet<PathBuf>,
     /// Times of these directories, and of those to which links lead, just before they were listed.
-    pub directory_times: Stamps,
+    pub directory_times: DirectoryTimes,
     /// Followed files that no source path leads to.
     pub unlisted: Vec<FileId>,
     /// The file that was last seen at a path, and since when.
@@ -105,7 +105,7 @@ pub(in crate::follow) struct ScanState {
     /// Inodes of files that exist and cannot be opened now.
     pub unopened: HashSet<u64>,
     /// Files that Logwarden writes itself, as of the last scan.
-    pub own_files: OwnPlaces,
+    pub own_files: OwnFiles,
     /// Compressed files that could be unpacked only partly.
     pub partly_unpacked: HashSet<FileId>,
     /// Mounts that do not respond.
@@ -126,15 +126,15 @@ impl Follower {
         let sources: Vec<_> = shared.config.sources.iter().cloned().map(Arc::new).collect();
         let intake = shared.config.intake.as_ref().map(|intake| intake.directory.clone());
         let directory = intake.unwrap_or_else(std::env::temp_dir);
-        let unpacker = Unpacker::new(&directory, MOST, shared.bell.clone());
-        let unpacker = unpacker.watched_by(shared.supervisor.clone());
+        let unpacker = Unpacker::new(&directory, MAX_COPY_BYTES, shared.bell.clone());
+        let unpacker = unpacker.supervised_by(shared.supervisor.clone());
         Follower {
             fresh: vec![false; sources.len()],
             sources,
             shared,
             catalog: Catalog::default(),
             schedule: Schedule::default(),
-            pending: Pending::default(),
+            pending: PendingRows::default(),
             work: Work::default(),
             scan_state: ScanState { is_complete: true, ..ScanState::default() },
             watch,
@@ -224,7 +224,7 @@ impl Follower {
         }
         self.finish_requested_check();
         if sweep {
-            self.schedule.swept(self.now(), self.catalog.next_check());
+            self.schedule.record_sweep(self.now(), self.catalog.next_check());
         }
     }
 
@@ -267,7 +267,7 @@ impl Follower {
 
     /// The requested check is finished once all findings are published, or when the state cannot be written.
     fn finish_requested_check(&self) {
-        if !self.pending.any_urgent() || self.shared.board.says(&Topic::State) {
+        if !self.pending.has_urgent() || self.shared.board.says(&Topic::State) {
             self.shared.asked.finish(self.work.check_request);
         }
     }
@@ -309,10 +309,13 @@ impl Follower {
         // Files that wait for a commit have no earlier deadline than that commit.
         let open_records = self.work.open_records.iter().filter(|id| !self.pending.is_urgent(**id));
         let closes = open_records.filter_map(|id| self.close_due_at(self.catalog.get(*id)?));
-        let dues =
-            [Some(self.schedule.next(self.shared.once())), self.pending.next(), closes.min()];
-        let next = dues.into_iter().flatten().min().unwrap_or(now + LONGEST_SLEEP);
-        next.saturating_sub(now).min(LONGEST_SLEEP)
+        let dues = [
+            Some(self.schedule.next_due(self.shared.once())),
+            self.pending.next_due(),
+            closes.min(),
+        ];
+        let next = dues.into_iter().flatten().min().unwrap_or(now + MAX_SLEEP);
+        next.saturating_sub(now).min(MAX_SLEEP)
     }
 
     /// Files with a generation.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::catalog::Stage;
 use super::cuts::drop_needless_cut;
 use super::follower::Follower;
-use super::identity::{HEAD, Head, next_mark};
+use super::identity::{HEAD_LEN, Head, next_mark};
 use super::notices::{self, Topic};
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
@@ -33,7 +33,7 @@ impl Follower {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let (before, more) = (tracked.truncated_records, tracked.handle.cut_off.take());
         tracked.truncated_records.add(more);
-        if tracked.truncated_records.is_news(before) {
+        if tracked.truncated_records.should_report(before) {
             let path = tracked.handle.path();
             let text = tracked.truncated_records.notice(&path);
             self.shared.board.say(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
@@ -48,7 +48,7 @@ impl Follower {
         let Some(row) = &mut tracked.row else { return false };
         let before = row.mark.offset;
         let doubled = before.next_power_of_two() < tracked.size.next_power_of_two();
-        let young = before < HEAD as u64 && doubled;
+        let young = before < HEAD_LEN as u64 && doubled;
         let head = if young { Head::read(file).ok() } else { None };
         let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
             // The content was replaced since the check: the next check handles it.

@@ -11,11 +11,11 @@ use crate::base::timed_fs::{self, File};
 use crate::event::{FileKey, IdKey, Identity, Mark};
 
 /// Length of the head, in bytes.
-pub const HEAD: usize = 4096;
+pub const HEAD_LEN: usize = 4096;
 /// Bytes before the mark that are hashed.
 const BEFORE_MARK: usize = 64;
 /// Bytes of the second, wider hash: the last 64 bytes may be the same in every line.
-const WIDE: u64 = 4096;
+const WIDE_BEFORE_MARK: u64 = 4096;
 
 /// Device and inode of a file. They only tell which open file is which; they are not stable over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ pub struct Head {
 
 impl Head {
     pub fn read(file: &File) -> io::Result<Head> {
-        let mut bytes = vec![0; HEAD];
+        let mut bytes = vec![0; HEAD_LEN];
         let read = read_full(file, &mut bytes, 0)?;
         bytes.truncate(read);
         Ok(Head { bytes })
@@ -70,9 +70,9 @@ impl Head {
     }
 
     /// Length of the first complete line, or of the whole head; `None` while the line may still grow.
-    pub fn settled_len(&self) -> Option<usize> {
+    pub fn complete_len(&self) -> Option<usize> {
         let line = memchr::memchr(b'\n', &self.bytes).map(|at| at + 1);
-        line.or((self.bytes.len() == HEAD).then_some(HEAD))
+        line.or((self.bytes.len() == HEAD_LEN).then_some(HEAD_LEN))
     }
 
     /// Hashes of the first 2, 3, 4, 6, … complete lines, as far as the head contains them.
@@ -90,7 +90,7 @@ impl Head {
 
     /// Length of the first line if nothing more will be written.
     pub fn final_len(&self) -> usize {
-        self.settled_len().unwrap_or(self.bytes.len())
+        self.complete_len().unwrap_or(self.bytes.len())
     }
 
     /// Hash of the first `len` bytes.
@@ -104,7 +104,7 @@ impl Head {
     }
 
     /// The file begins with the head of that generation.
-    pub fn fits(&self, identity: &Identity, key: &IdKey) -> bool {
+    pub fn matches(&self, identity: &Identity, key: &IdKey) -> bool {
         self.bytes
             .get(..identity.head_len as usize)
             .is_some_and(|head| key.hash(head) == identity.head_hash)
@@ -139,8 +139,8 @@ pub fn binary(head: &[u8]) -> Option<&'static str> {
 
 /// The mark at `offset`; `None` if the file is shorter.
 pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
-    let mut buffer = [0u8; WIDE as usize];
-    let len = offset.min(WIDE);
+    let mut buffer = [0u8; WIDE_BEFORE_MARK as usize];
+    let len = offset.min(WIDE_BEFORE_MARK);
     let wide = &mut buffer[..len as usize];
     if read_full(file, wide, offset - len)? < wide.len() {
         return Ok(None);

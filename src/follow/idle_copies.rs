@@ -17,7 +17,7 @@ use super::unpacker::{CompressedFile, Progress};
 use crate::event::{FileId, Level};
 
 /// A copy is kept for this long after the last read: a reader that has just begun may continue.
-const UNREAD: Duration = Duration::from_secs(5);
+const IDLE_AFTER: Duration = Duration::from_secs(5);
 
 impl Follower {
     /// Frees copies that all consumers have read, that were not read for a while and that no screen shows; unpacks idle
@@ -36,7 +36,7 @@ impl Follower {
                 continue;
             }
             let last = readers.last_read().max(tracked.last_growth);
-            if now.saturating_sub(last) >= UNREAD && !is_half_read(tracked) {
+            if now.saturating_sub(last) >= IDLE_AFTER && !is_partly_read(tracked) {
                 self.free_copy(id);
             }
         }
@@ -103,7 +103,7 @@ impl Follower {
             Progress::Complete if compressed.size() == 0 => {
                 if handle.readers.take_wanted() {
                     self.shared.unpacking.store(true, Ordering::Release);
-                    self.unpacker.again(id, compressed);
+                    self.unpacker.unpack_again(id, compressed);
                 }
                 false
             }
@@ -142,13 +142,16 @@ impl Follower {
 }
 
 /// A reader waits for the idle copy.
-pub(in crate::follow) fn is_waited_for(tracked: &Tracked, compressed: &CompressedFile) -> bool {
+pub(in crate::follow) fn has_waiting_reader(
+    tracked: &Tracked,
+    compressed: &CompressedFile,
+) -> bool {
     let begun = compressed.progress() == Progress::Unfinished || compressed.size() > 0;
     tracked.handle.is_idle() && (begun || tracked.handle.readers.is_wanted())
 }
 
 /// A reader, perhaps without a cursor in the state, has read a part of it.
-fn is_half_read(tracked: &Tracked) -> bool {
+fn is_partly_read(tracked: &Tracked) -> bool {
     let handed = tracked.handle.front().handed;
     handed > 0 && tracked.row.as_ref().is_some_and(|row| handed < row.mark.offset)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SourceConfig;
-use super::discover::{self, Found};
+use super::discover::{self, FoundFile};
 use super::follower::Follower;
 use super::identity::{self, Head, Place, bears};
 use super::origin::Origin;
@@ -24,13 +24,13 @@ use crate::event::FileKey;
 use crate::state::GenerationRow;
 
 /// Birth times come from a coarser clock than the current time.
-pub(in crate::follow) const COARSE: Duration = Duration::from_millis(20);
+pub(in crate::follow) const BIRTH_TIME_RESOLUTION: Duration = Duration::from_millis(20);
 
 /// Coarsest resolution of file times (FAT).
-const COARSEST: Duration = Duration::from_secs(2);
+const FILE_TIME_RESOLUTION: Duration = Duration::from_secs(2);
 
 /// Tests whether an open file has the searched content.
-pub(in crate::follow) type Fits<'a> = &'a dyn Fn(&Follower, &File) -> bool;
+pub(in crate::follow) type ContentTest<'a> = &'a dyn Fn(&Follower, &File) -> bool;
 
 impl Follower {
     /// The source that a generation belongs to now: the one with its name if that matches its path, else any that does.
@@ -90,7 +90,12 @@ impl Follower {
             });
             if !found {
                 let fits = |follower: &Follower, file: &File| follower.holds_generation(file, row);
-                self.open_candidates(*source, row, row.first_seen.minus(COARSE), &fits);
+                self.open_candidates(
+                    *source,
+                    row,
+                    row.first_seen.minus(BIRTH_TIME_RESOLUTION),
+                    &fits,
+                );
             }
         }
         self.find_copies_for_positions();
@@ -99,7 +104,7 @@ impl Follower {
 
     /// The file has the head and the mark of the generation.
     pub fn holds_generation(&self, file: &File, row: &GenerationRow) -> bool {
-        Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
+        Head::read(file).is_ok_and(|head| head.matches(&row.identity, self.key()))
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
@@ -145,15 +150,15 @@ impl Follower {
         }
         let directories = self.directories_around(rows.into_iter().map(|row| &*row.path));
         for directory in directories {
-            let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
+            let Ok(listing) = self.listings.borrow_mut().get(&directory) else { continue };
             for (name, inode) in &listing.files {
                 for (source, file) in by_inode.get(inode).into_iter().flatten() {
                     let path = directory.join(name);
                     let Ok(metadata) = timed_fs::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
                         let place = Place::of(&metadata);
-                        let found = Found { source: *source, path, place };
-                        self.find_or_open(&found, Origin::Candidate);
+                        let found = FoundFile { source: *source, path, place };
+                        self.find_or_open(&found, Origin::PossibleCopy);
                     }
                 }
             }
@@ -167,7 +172,7 @@ impl Follower {
         source: usize,
         row: &GenerationRow,
         since: Timestamp,
-        fits: Fits<'_>,
+        fits: ContentTest<'_>,
     ) {
         for (path, place) in self.rotated_files_of(row) {
             let Ok(metadata) = timed_fs::metadata(&path) else { continue };
@@ -175,17 +180,17 @@ impl Follower {
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
             // Some file systems store whole seconds.
-            if made.plus(COARSEST) < since || self.catalog.by_place(place).is_some() {
+            if made.plus(FILE_TIME_RESOLUTION) < since || self.catalog.by_place(place).is_some() {
                 continue;
             }
             if rotated_names::has_supported_compression(&path) {
-                self.find_or_open(&Found { source, path, place }, Origin::Between);
+                self.find_or_open(&FoundFile { source, path, place }, Origin::RotatedMeanwhile);
                 continue;
             }
             let Ok(file) = timed_fs::open(&path) else { continue };
             if fits(self, &file) {
                 // If this fails, the search is repeated later.
-                let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
+                let _ = self.track(Arc::new(file), source, &path, Origin::PossibleCopy);
             }
         }
     }
@@ -202,7 +207,7 @@ impl Follower {
             let real = timed_fs::canonicalize(path).ok();
             let homes = [Some(home.to_owned()), real.map(|real| directory_of(&real).to_owned())];
             for home in homes.into_iter().flatten() {
-                if let Ok(listing) = self.listings.borrow_mut().of(&home) {
+                if let Ok(listing) = self.listings.borrow_mut().get(&home) {
                     directories.extend(listing.directories.iter().map(|name| home.join(name)));
                 }
                 directories.insert(home);
@@ -219,7 +224,7 @@ impl Follower {
         let directories = self.directories_around(labels.iter().map(PathBuf::as_path));
         let mut found = Vec::new();
         for directory in directories {
-            let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
+            let Ok(listing) = self.listings.borrow_mut().get(&directory) else { continue };
             for (name, inode) in &listing.files {
                 let place = Place { device: listing.device, inode: *inode };
                 if self.catalog.by_place(place).is_some()
@@ -246,7 +251,7 @@ impl Follower {
         let only: Vec<_> = self
             .catalog
             .history
-            .only_positions()
+            .without_rows()
             .map(|(_, identity, mark)| (identity.clone(), mark))
             .collect();
         if only.is_empty() {
@@ -255,7 +260,7 @@ impl Follower {
         let fits = |follower: &Follower, file: &File| {
             Head::read(file).is_ok_and(|head| {
                 only.iter().any(|(identity, mark)| {
-                    head.fits(identity, follower.key())
+                    head.matches(identity, follower.key())
                         && bears(file, mark, follower.key()).unwrap_or(false)
                 })
             })
@@ -267,14 +272,14 @@ impl Follower {
         }
     }
 
-    fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
+    fn open_siblings(&mut self, source: usize, path: &Path, fits: ContentTest<'_>) {
         for (path, place) in self.siblings(path) {
             if rotated_names::has_supported_compression(&path) {
-                self.find_or_open(&Found { source, path, place }, Origin::Between);
+                self.find_or_open(&FoundFile { source, path, place }, Origin::RotatedMeanwhile);
             } else if let Ok(file) = timed_fs::open(&path)
                 && fits(self, &file)
             {
-                let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
+                let _ = self.track(Arc::new(file), source, &path, Origin::PossibleCopy);
             }
         }
     }
@@ -287,7 +292,7 @@ impl Follower {
     fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, Place)> {
         let Some(name) = path.file_name() else { return Vec::new() };
         let directory = directory_of(path);
-        let Ok(listing) = self.listings.borrow_mut().of(directory) else { return Vec::new() };
+        let Ok(listing) = self.listings.borrow_mut().get(directory) else { return Vec::new() };
         let is_sibling = |(other, inode): &&(std::ffi::OsString, u64)| {
             let place = Place { device: listing.device, inode: *inode };
             rotated_names::is_rotated(name.as_bytes(), other.as_bytes())
@@ -295,7 +300,7 @@ impl Follower {
                 && !rotated_names::has_unsupported_compression(Path::new(other))
                 && self.catalog.by_place(place).is_none()
         };
-        let found = listing.beginning_with(name).filter(is_sibling);
+        let found = listing.with_prefix(name).filter(is_sibling);
         let place = |inode| Place { device: listing.device, inode };
         found.map(|(other, inode)| (directory.join(other), place(*inode))).collect()
     }
@@ -319,7 +324,12 @@ impl Follower {
         }
         let now = self.shared.clock.now();
         for (path, (source, since, place)) in since {
-            self.open_files_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
+            self.open_files_between(
+                source,
+                &path,
+                (since.minus(BIRTH_TIME_RESOLUTION), Timestamp::MAX),
+                false,
+            );
             // If no file is at the path now, the next one may be renamed before a scan sees it.
             self.scan_state.last_file_at.entry(path).or_insert((place, now));
         }

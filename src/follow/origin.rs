@@ -7,7 +7,7 @@ pub(in crate::follow) enum Origin {
     #[default]
     Path,
     /// Beside a log, and created while the log was followed: it may have been rotated between two scans.
-    Between,
+    RotatedMeanwhile,
     /// Beside a log, with searched content: it is a copy, or it is ignored.
-    Candidate,
+    PossibleCopy,
 }

@@ -34,46 +34,46 @@ pub struct Own {
 /// Shown instead of a path.
 const STANDARD_OUTPUT: &str = "standard output";
 /// Suffixes of an output and its cursor files.
-const ENDINGS: [&str; 3] = ["", ".cursor", ".cursor.new"];
+const SUFFIXES: [&str; 3] = ["", ".cursor", ".cursor.new"];
 
 /// The own files and directories as of one scan.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct OwnPlaces {
+pub(in crate::follow) struct OwnFiles {
     directories: HashMap<Place, PathBuf>,
     flat_directories: HashMap<Place, PathBuf>,
     /// Files, with the path to show for each.
     files: HashMap<Place, PathBuf>,
     named: HashMap<(Place, OsString), PathBuf>,
     /// Device and inode per path: kept if the mount does not respond at the next scan.
-    at: HashMap<PathBuf, Place>,
+    last_known: HashMap<PathBuf, Place>,
     /// Results for the directories checked in this scan.
-    looked_at: HashMap<PathBuf, Directory>,
+    checked: HashMap<PathBuf, Directory>,
 }
 
 #[derive(Clone, Debug)]
 struct Directory {
     place: Option<Place>,
     /// The own directory that contains it.
-    of: Option<PathBuf>,
+    owner: Option<PathBuf>,
 }
 
 impl Own {
     /// `before`: the result of the previous scan.
-    pub(in crate::follow) fn places(&self, before: &OwnPlaces) -> OwnPlaces {
-        self.places_by(before, |path| timed_fs::metadata(path).map(|found| Place::of(&found)))
+    pub(in crate::follow) fn resolve(&self, before: &OwnFiles) -> OwnFiles {
+        self.resolve_with(before, |path| timed_fs::metadata(path).map(|found| Place::of(&found)))
     }
 
-    fn places_by(
+    fn resolve_with(
         &self,
-        before: &OwnPlaces,
-        look: impl Fn(&Path) -> io::Result<Place>,
-    ) -> OwnPlaces {
-        let mut places = OwnPlaces::default();
+        before: &OwnFiles,
+        locate: impl Fn(&Path) -> io::Result<Place>,
+    ) -> OwnFiles {
+        let mut places = OwnFiles::default();
         let mut known = HashMap::new();
         let mut at = |path: &Path| {
-            let place = match look(path) {
+            let place = match locate(path) {
                 Ok(place) => place,
-                Err(error) if timed_fs::is_stuck(&error) => *before.at.get(path)?,
+                Err(error) if timed_fs::is_stuck(&error) => *before.last_known.get(path)?,
                 Err(_) => return None,
             };
             known.insert(path.to_owned(), place);
@@ -88,7 +88,7 @@ impl Own {
         for output in &self.outputs {
             let (directory, name) =
                 (at(directory_of(output)), output.file_name().unwrap_or_default());
-            for ending in ENDINGS {
+            for ending in SUFFIXES {
                 let shown = with_ending(output.as_os_str(), ending);
                 if let Some(place) = at(Path::new(&shown)) {
                     places.files.insert(place, output.clone());
@@ -101,12 +101,12 @@ impl Own {
         if let Some(place) = standard_output().filter(|_| self.standard_output) {
             places.files.insert(place, STANDARD_OUTPUT.into());
         }
-        places.at = known;
+        places.last_known = known;
         places
     }
 }
 
-impl OwnPlaces {
+impl OwnFiles {
     /// The own file or directory that contains this file; `None` if it is not Logwarden's own. `link`: the path is a
     /// symbolic link. An error if the mount does not respond, because the file may be an own one.
     pub(in crate::follow) fn owner(
@@ -118,12 +118,12 @@ impl OwnPlaces {
         if let Some(file) = self.files.get(&place) {
             return Ok(Some(file.clone()));
         }
-        let real = if link { known(timed_fs::canonicalize(path))? } else { None };
+        let real = if link { unless_stuck(timed_fs::canonicalize(path))? } else { None };
         let path = real.as_deref().unwrap_or(path);
         let directory = self.directory(directory_of(path))?;
         let name = path.file_name().unwrap_or_default().to_owned();
         let named = || self.named.get(&(directory.place?, name)).cloned();
-        Ok(directory.of.or_else(named))
+        Ok(directory.owner.or_else(named))
     }
 
     /// The own files that exist now.
@@ -132,26 +132,26 @@ impl OwnPlaces {
     }
 
     fn directory(&mut self, path: &Path) -> io::Result<Directory> {
-        if let Some(known) = self.looked_at.get(path) {
+        if let Some(known) = self.checked.get(path) {
             return Ok(known.clone());
         }
-        let place = known(timed_fs::metadata(path))?.map(|found| Place::of(&found));
-        let of = match place.and_then(|place| self.flat_directories.get(&place)) {
+        let place = unless_stuck(timed_fs::metadata(path))?.map(|found| Place::of(&found));
+        let owner = match place.and_then(|place| self.flat_directories.get(&place)) {
             Some(flat) => Some(flat.clone()),
-            None => self.above(path)?,
+            None => self.own_ancestor(path)?,
         };
-        let directory = Directory { place, of };
-        self.looked_at.insert(path.to_owned(), directory.clone());
+        let directory = Directory { place, owner };
+        self.checked.insert(path.to_owned(), directory.clone());
         Ok(directory)
     }
 
     /// The own directory that contains the path, at any depth.
-    fn above(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        let Some(real) = known(timed_fs::canonicalize(path))? else { return Ok(None) };
+    fn own_ancestor(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let Some(real) = unless_stuck(timed_fs::canonicalize(path))? else { return Ok(None) };
         for directory in real.ancestors() {
-            let place = known(timed_fs::metadata(directory))?.map(|found| Place::of(&found));
-            if let Some(of) = place.and_then(|place| self.directories.get(&place)) {
-                return Ok(Some(of.clone()));
+            let place = unless_stuck(timed_fs::metadata(directory))?.map(|found| Place::of(&found));
+            if let Some(owner) = place.and_then(|place| self.directories.get(&place)) {
+                return Ok(Some(owner.clone()));
             }
         }
         Ok(None)
@@ -159,7 +159,7 @@ impl OwnPlaces {
 }
 
 /// A missing or unreadable path gives `None`; a mount that does not respond gives an error, because nothing is known.
-fn known<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+fn unless_stuck<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if timed_fs::is_stuck(&error) => Err(error),
@@ -193,15 +193,15 @@ mod tests {
         let there = |path: &Path| Ok(place(path));
         let stuck = |_: &Path| Err(io::Error::from(io::ErrorKind::TimedOut));
         let absent = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-        let mut places = own.places_by(&OwnPlaces::default(), there);
+        let mut places = own.resolve_with(&OwnFiles::default(), there);
         for _ in 0..2 {
             let owner = places.owner(Path::new("/else/a.log"), place(&own.outputs[0]), false);
             assert_eq!(owner.unwrap(), Some(own.outputs[0].clone()));
             let directory = (place(Path::new("/mnt")), "out.log".into());
             assert!(places.named.contains_key(&directory) && places.directories.len() == 1);
-            places = own.places_by(&places, stuck);
+            places = own.resolve_with(&places, stuck);
         }
-        let places = own.places_by(&places, absent);
+        let places = own.resolve_with(&places, absent);
         assert_eq!((places.files.len(), places.directories.len(), places.named.len()), (0, 0, 0));
     }
 }

@@ -5,10 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::discover::{Found, Sight};
+use super::discover::{FoundFile, ScanResult};
 use super::follower::{Follower, ScanState};
 use super::identity::{self, Place, name_of};
-use super::locate::COARSE;
+use super::locate::BIRTH_TIME_RESOLUTION;
 use super::origin::Origin;
 use super::rotated_names::{self, directory_of};
 use super::symlinks;
@@ -17,7 +17,7 @@ use crate::event::FileId;
 use crate::event::status::FileState;
 
 /// How long a path is checked after its file has left it.
-const VACANT: Duration = Duration::from_secs(5);
+const VACATED_CHECK_TIME: Duration = Duration::from_secs(5);
 
 impl Follower {
     /// Updates files that no path leads to any more: renamed away or deleted. Open files are still followed.
@@ -82,7 +82,7 @@ impl Follower {
     fn find_parked_file(&mut self, id: FileId) {
         let Some(parked) = self.catalog.get(id).and_then(|t| t.handle.parked()) else { return };
         // It may have been renamed since the directory was listed.
-        self.listings.borrow_mut().forget(directory_of(&parked.path));
+        self.listings.borrow_mut().invalidate(directory_of(&parked.path));
         match self.find_moved(&parked.path, parked.key) {
             Ok(Some(path)) => {
                 if let Some(tracked) = self.catalog.get(id) {
@@ -97,7 +97,7 @@ impl Follower {
     }
 
     /// Records the file at a path. If it replaces another file, there may have been more files between the two.
-    pub fn record_file_at_path(&mut self, id: FileId, found: &Found) {
+    pub fn record_file_at_path(&mut self, id: FileId, found: &FoundFile) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(place) = tracked.place() else { return };
         let until = Timestamp(tracked.birth);
@@ -109,7 +109,7 @@ impl Follower {
                 let is_new = before.is_none();
                 let since = before.map(|(_, since)| *since).or(self.scan_state.last_scan);
                 self.scan_state.last_file_at.insert(found.path.clone(), now);
-                if let Some(since) = since.map(|since| since.minus(COARSE)) {
+                if let Some(since) = since.map(|since| since.minus(BIRTH_TIME_RESOLUTION)) {
                     self.open_files_between(found.source, &found.path, (since, until), is_new);
                 }
             }
@@ -117,9 +117,9 @@ impl Follower {
     }
 
     /// Where a path has lost its file a moment ago, another file may have been created and renamed between two scans.
-    pub fn check_vacated_paths(&mut self, sight: &Sight) {
+    pub fn check_vacated_paths(&mut self, result: &ScanResult) {
         let now = self.now();
-        let here: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
+        let here: HashSet<&Path> = result.found.iter().map(|found| &*found.path).collect();
         let ScanState { vacated, last_file_at, .. } = &mut self.scan_state;
         vacated.retain(|path, _| !here.contains(&**path) && last_file_at.contains_key(path));
         for (_, tracked) in
@@ -128,14 +128,16 @@ impl Follower {
             let Some(path) = tracked.row.as_ref().map(|row| &row.first_path) else { continue };
             let vacant = !here.contains(&**path) && self.scan_state.last_file_at.contains_key(path);
             if vacant && !self.scan_state.vacated.contains_key(path) {
-                self.scan_state.vacated.insert(path.clone(), (tracked.source, now + VACANT));
+                self.scan_state
+                    .vacated
+                    .insert(path.clone(), (tracked.source, now + VACATED_CHECK_TIME));
             }
         }
         let vacant = self.scan_state.vacated.iter().filter(|(_, (_, until))| now < *until);
         let vacant: Vec<_> = vacant.map(|(path, (source, _))| (*source, path.clone())).collect();
         for (source, path) in vacant {
             if let Some((_, since)) = self.scan_state.last_file_at.get(&path).copied() {
-                let times = (since.minus(COARSE), Timestamp::MAX);
+                let times = (since.minus(BIRTH_TIME_RESOLUTION), Timestamp::MAX);
                 self.open_files_between(source, &path, times, false);
             }
         }
@@ -168,15 +170,15 @@ impl Follower {
                 let birth = Timestamp(identity::birth(&metadata));
                 let between = birth >= since && birth <= until && birth.0 > 0;
                 if between && self.catalog.by_place(place).is_none() {
-                    let between = Found { source, path, place };
-                    news |= self.find_or_open(&between, Origin::Between).is_some();
+                    let between = FoundFile { source, path, place };
+                    news |= self.find_or_open(&between, Origin::RotatedMeanwhile).is_some();
                 }
             }
             if !news {
                 return;
             }
             for path in &chain {
-                self.listings.borrow_mut().forget(directory_of(path));
+                self.listings.borrow_mut().invalidate(directory_of(path));
             }
         }
     }

@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Suffixes of compressed files that are not read.
-const COMPRESSED: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
+const UNREAD_SUFFIXES: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
 /// Suffixes of compressed files that are read.
-const UNPACKED: [&str; 2] = [".gz", ".zst"];
+const READ_SUFFIXES: [&str; 2] = [".gz", ".zst"];
 
 /// Suffixes of temporary files that editors keep beside a file.
-const EDITOR: [&[u8]; 6] = [b"~", b".swp", b".swo", b".swx", b".tmp", b".bak"];
+const EDITOR_SUFFIXES: [&[u8]; 6] = [b"~", b".swp", b".swo", b".swx", b".tmp", b".bak"];
 
 /// Temporary file of an editor, or of a program that replaces files; decided by the name.
 pub fn is_scratch(name: &[u8]) -> bool {
@@ -21,17 +21,17 @@ pub fn is_scratch(name: &[u8]) -> bool {
 
 /// The editor suffix of the name.
 pub fn scratch_ending(name: &[u8]) -> Option<&'static [u8]> {
-    EDITOR.into_iter().find(|ending| name.len() > ending.len() && name.ends_with(ending))
+    EDITOR_SUFFIXES.into_iter().find(|ending| name.len() > ending.len() && name.ends_with(ending))
 }
 
 /// By its name, a compressed file that is not read.
 pub fn has_unsupported_compression(path: &Path) -> bool {
-    ends_with_one_of(path, &COMPRESSED)
+    ends_with_one_of(path, &UNREAD_SUFFIXES)
 }
 
 /// By its name, a compressed file that is read.
 pub fn has_supported_compression(path: &Path) -> bool {
-    ends_with_one_of(path, &UNPACKED)
+    ends_with_one_of(path, &READ_SUFFIXES)
 }
 
 fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
@@ -41,18 +41,18 @@ fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
 
 /// The suffix that a compressor appended to this name.
 pub fn compressed_ending(name: &[u8]) -> Option<&'static str> {
-    let endings = COMPRESSED.into_iter().chain(UNPACKED);
+    let endings = UNREAD_SUFFIXES.into_iter().chain(READ_SUFFIXES);
     endings.into_iter().find(|ending| name.ends_with(ending.as_bytes()))
 }
 
 /// The names are equal, or one is the other plus a rotation suffix. The directories may differ.
 pub fn is_related(one: &Path, other: &Path) -> bool {
-    let (one, other) = (name_of(one), name_of(other));
-    !one.is_empty() && (is_continued(one, other) || is_continued(other, one))
+    let (one, other) = (file_name(one), file_name(other));
+    !one.is_empty() && (has_suffix(one, other) || has_suffix(other, one))
 }
 
 /// `longer` is `name`, or `name` plus a suffix that does not start with a letter or digit.
-fn is_continued(name: &[u8], longer: &[u8]) -> bool {
+fn has_suffix(name: &[u8], longer: &[u8]) -> bool {
     longer
         .strip_prefix(name)
         .is_some_and(|rest| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
@@ -60,26 +60,26 @@ fn is_continued(name: &[u8], longer: &[u8]) -> bool {
 
 /// `longer` is `name` plus a suffix.
 pub fn is_rotated(name: &[u8], longer: &[u8]) -> bool {
-    longer.len() > name.len() && is_continued(name, longer)
+    longer.len() > name.len() && has_suffix(name, longer)
 }
 
 /// The name without rotation suffixes: equal for all names of one log. Also equal for some other logs (`web-1.log`,
 /// `web-2.log`), so it only selects files worth checking.
 pub fn root(path: &Path) -> Vec<u8> {
-    let mut name = name_of(path);
+    let mut name = file_name(path);
     while let Some(ending) = compressed_ending(name) {
         name = &name[..name.len() - ending.len()];
     }
-    let name = without_mark(name);
+    let name = without_rotation_mark(name);
     let Some(dot) = memchr::memrchr(b'.', name).filter(|dot| *dot > 0) else {
         return name.to_vec();
     };
     let (stem, extension) = name.split_at(dot);
-    [without_mark(stem), extension].concat()
+    [without_rotation_mark(stem), extension].concat()
 }
 
 /// The name without numbers and dates at its end, and without their separators.
-fn without_mark(name: &[u8]) -> &[u8] {
+fn without_rotation_mark(name: &[u8]) -> &[u8] {
     let is_mark = |byte: &u8| byte.is_ascii_digit() || b"-_.:T+".contains(byte);
     let marks = name.iter().rev().take_while(|byte| is_mark(byte)).count();
     // The suffix must begin with a separator: `syslog2` is not `syslog`.
@@ -102,7 +102,7 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
-fn name_of(path: &Path) -> &[u8] {
+fn file_name(path: &Path) -> &[u8] {
     path.file_name().map_or(&[], |name| name.as_bytes())
 }
 

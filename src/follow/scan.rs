@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use super::catalog::Tracked;
 use super::directory_check::home_of;
-use super::directory_times::Stamps;
-use super::discover::{self, Found, Problem, Sight};
+use super::directory_times::DirectoryTimes;
+use super::discover::{self, FoundFile, Problem, ScanResult};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
 use super::identity::{self, Place};
@@ -26,50 +26,51 @@ impl Follower {
     pub fn scan_if_changed(&mut self) {
         let began = self.now();
         let time = self.shared.clock.now();
-        let stamps = self.scan_state.directory_times.again(time);
+        let times = self.scan_state.directory_times.retake(time);
         let sure = self.scan_state.is_complete
             && !self.scan_state.has_links
             && self.scan_state.unopened.is_empty();
-        let same = stamps.prove_nothing_changed_since(&self.scan_state.directory_times);
-        if !sure || !same || self.schedule.scan_is_whole(began) {
-            return self.scan_with(stamps);
+        let same = times.prove_nothing_changed_since(&self.scan_state.directory_times);
+        if !sure || !same || self.schedule.scan_must_be_complete(began) {
+            return self.scan_with(times);
         }
         self.scan_state.last_scan = Some(time);
         for id in self.scan_state.unlisted.clone() {
             self.update_unlisted_file(id);
         }
-        self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
+        self.schedule.record_scan(began, self.now(), self.watch.degraded().is_some());
     }
 
     /// Scans all paths.
     pub fn scan(&mut self) {
-        self.scan_with(self.scan_state.directory_times.again(self.shared.clock.now()));
+        self.scan_with(self.scan_state.directory_times.retake(self.shared.clock.now()));
     }
 
     /// `times`: the directory times just before this scan.
-    fn scan_with(&mut self, stamps: Stamps) {
+    fn scan_with(&mut self, times: DirectoryTimes) {
         let (began, time) = (self.now(), self.shared.clock.now());
         let own = self.shared.own();
-        let mut sight = discover::look(&self.sources, &own, &self.scan_state.own_files);
+        let mut result = discover::scan(&self.sources, &own, &self.scan_state.own_files);
         for id in
-            sight.own.files().filter_map(|place| self.catalog.by_place(place)).collect::<Vec<_>>()
+            result.own.files().filter_map(|place| self.catalog.by_place(place)).collect::<Vec<_>>()
         {
             // It has become an output since it was found.
             self.release_file(id);
         }
-        self.scan_state.own_files = std::mem::take(&mut sight.own);
+        self.scan_state.own_files = std::mem::take(&mut result.own);
         // Renames from before this point must show in the next listing.
         self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {
             // No standard input has arrived yet.
             let pattern = intake.pattern();
-            sight.problems.retain(|problem| problem.path() != pattern);
+            result.problems.retain(|problem| problem.path() != pattern);
         }
-        self.report_problems(&sight);
-        (self.scan_state.is_complete, self.scan_state.has_links) = (sight.whole(), sight.links);
-        let mut present = HashSet::with_capacity(sight.found.len());
+        self.report_problems(&result);
+        (self.scan_state.is_complete, self.scan_state.has_links) =
+            (result.is_complete(), result.has_links);
+        let mut present = HashSet::with_capacity(result.found.len());
         self.scan_state.unopened.clear();
-        for found in &sight.found {
+        for found in &result.found {
             let Some(id) = self.find_or_open(found, Origin::Path) else { continue };
             present.insert(id);
             self.set_origin_to_path(id);
@@ -77,40 +78,40 @@ impl Follower {
             self.record_file_at_path(id, found);
         }
         // Files on a mount that does not respond are opened later, but a `--once` run cannot wait for them.
-        let stuck = sight.problems.iter().filter(|problem| problem.is_stuck()).count();
+        let stuck = result.problems.iter().filter(|problem| problem.is_stuck()).count();
         let stuck = if self.shared.once() { stuck } else { 0 };
         self.shared.unopened.store(self.scan_state.unopened.len() + stuck, Ordering::Relaxed);
-        if sight.whole_but_for_mounts() {
+        if result.is_complete_except_mounts() {
             // Forget paths that no source matches any more.
             if self.scan_state.is_complete
-                && self.scan_state.last_file_at.len() > 2 * sight.found.len() + 1000
+                && self.scan_state.last_file_at.len() > 2 * result.found.len() + 1000
             {
-                let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
+                let paths: HashSet<&Path> = result.found.iter().map(|found| &*found.path).collect();
                 self.scan_state.last_file_at.retain(|path, _| paths.contains(&**path));
             }
             if self.scan_state.is_complete && !self.scan_state.closed_compressed.is_empty() {
-                let found: HashSet<Place> = sight.found.iter().map(|found| found.place).collect();
+                let found: HashSet<Place> = result.found.iter().map(|found| found.place).collect();
                 self.scan_state.closed_compressed.retain(|place, _| found.contains(place));
             }
             self.update_unlisted_files(&present);
-            self.check_vacated_paths(&sight);
+            self.check_vacated_paths(&result);
         }
         if self.shared.board.count_hidden(time) {
             self.shared.changed();
         }
         self.scan_state.last_scan = Some(time);
-        let mut directories = sight.directories;
+        let mut directories = result.directories;
         self.scan_state.directories.clone_from(&directories);
         // Growth of a linked file is reported for the directory of the link's target.
         directories.extend(self.catalog.directories().cloned());
         self.watch.follow(&directories);
         self.report_watch();
         // Directories without times from before their listing cannot prove anything.
-        let usable = stamps.are_of(&directories);
+        let usable = times.cover(&directories);
         self.scan_state.directory_times =
-            if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
-        self.schedule.scanned_whole(self.now(), self.watch.tells_all());
-        self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
+            if usable { times } else { DirectoryTimes::take(&directories, Timestamp::MIN) };
+        self.schedule.record_complete_scan(self.now(), self.watch.tells_all());
+        self.schedule.record_scan(began, self.now(), self.watch.degraded().is_some());
     }
 
     /// Scans all paths and checks every file once.
@@ -121,12 +122,12 @@ impl Follower {
         }
     }
 
-    fn report_problems(&self, sight: &Sight) {
+    fn report_problems(&self, result: &ScanResult) {
         let time = self.shared.clock.now();
-        let mut news = self.shared.board.keep_current(&sight.problems);
+        let mut news = self.shared.board.keep_current(&result.problems);
         // A mount that does not respond has one notice for the whole mount.
         let told = |problem: &&Problem| !problem.is_stuck();
-        for problem in sight.problems.iter().filter(told) {
+        for problem in result.problems.iter().filter(told) {
             let topic = Topic::Path(problem.path().to_owned());
             let text = problem.text(self.shared.config.once);
             news |= self.shared.board.say(topic, problem.level(), time, text);
@@ -148,7 +149,7 @@ impl Follower {
         }
     }
 
-    pub fn find_or_open(&mut self, found: &Found, origin: Origin) -> Option<FileId> {
+    pub fn find_or_open(&mut self, found: &FoundFile, origin: Origin) -> Option<FileId> {
         if let Some(id) = self.catalog.by_place(found.place) {
             return Some(id);
         }
@@ -179,7 +180,7 @@ impl Follower {
         }
     }
 
-    fn open(&mut self, found: &Found, origin: Origin) -> io::Result<FileId> {
+    fn open(&mut self, found: &FoundFile, origin: Origin) -> io::Result<FileId> {
         let file = timed_fs::open(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
@@ -311,7 +312,7 @@ impl Follower {
         if self.catalog.remove(id).is_none() {
             return;
         }
-        self.schedule.next_scan_is_whole();
+        self.schedule.require_complete_scan();
         self.work.forget(id);
         self.pending.forget(id);
         self.shared.descriptors.forget(id);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::discover::{self, Problem};
-use super::own_files::{Own, OwnPlaces};
+use super::own_files::{Own, OwnFiles};
 
 /// Own files that these sources match, each with the name of the source: existing files, and outputs that may be
 /// created.
 pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
-    let there = discover::look(&sources, own, &OwnPlaces::default())
+    let there = discover::scan(&sources, own, &OwnFiles::default())
         .problems
         .into_iter()
         .filter_map(|problem| match problem {

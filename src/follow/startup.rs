@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use super::file_sample::{LOOKED_BACK, last_line_end};
+use super::file_sample::{LINE_SEARCH_BYTES, last_line_end};
 use super::follower::{Follower, Phase};
 use super::identity::mark_at;
 use super::notices::{self, Topic};
@@ -11,7 +11,7 @@ use crate::base::Timestamp;
 use crate::event::{Cursor, FileId, Level};
 
 /// A last line without a line end is complete when nothing was written for this long.
-pub(in crate::follow) const FINISHED: Duration = Duration::from_secs(10);
+pub(in crate::follow) const UNFINISHED_LINE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Follower {
     /// Loads the rows and positions and matches them with the existing files; with `--once`, the ends are fixed here.
@@ -57,9 +57,10 @@ impl Follower {
 
     /// With `--once`: the ends were left open for standard input, which has ended now.
     pub fn input_has_ended(&self) -> bool {
-        let open = !self.pending.settling && !self.shared.settled.load(Ordering::Acquire);
+        let open =
+            !self.pending.publishes_first_pass && !self.shared.settled.load(Ordering::Acquire);
         // A file that waits for a commit does not grow, so its end would be that of an earlier check.
-        let ready = !self.pending.any_urgent() && self.phase != Phase::BeforeState;
+        let ready = !self.pending.has_urgent() && self.phase != Phase::BeforeState;
         ready && open && self.shared.once()
     }
 
@@ -74,7 +75,7 @@ impl Follower {
         if once {
             self.close_last_records();
         }
-        self.pending.settling = once || !self.shared.config.once;
+        self.pending.publishes_first_pass = once || !self.shared.config.once;
         self.persist();
     }
 
@@ -101,19 +102,19 @@ impl Follower {
         let row = tracked.row.as_ref()?;
         let over = tracked.compressed.is_some() || tracked.place().is_none() || tracked.is_segment;
         let now = self.shared.clock.now();
-        let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= FINISHED;
+        let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= UNFINISHED_LINE_TIMEOUT;
         if over || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet) {
             return None;
         }
         let file = tracked.file()?;
         let end = row.mark.offset;
-        let first = || (end - row.start <= LOOKED_BACK).then_some(row.start);
+        let first = || (end - row.start <= LINE_SEARCH_BYTES).then_some(row.start);
         let line = last_line_end(&file, row.start, end, row.encoding).or_else(first)?;
         // An earlier run has closed the line there, or a consumer has read a part of it.
         let closed = row.cuts.last().is_some_and(|cut| *cut > line);
         let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
         let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line))
-            || self.catalog.history.taken(row.id) > line;
+            || self.catalog.history.sink_offset(row.id) > line;
         (line < end && !closed && !taken).then_some(line)
     }
 

@@ -7,12 +7,12 @@ use super::rotated_names::{self, directory_of};
 use crate::base::timed_fs;
 
 /// Limit of the kernel (path_resolution(7)), also for circular links.
-const LONGEST: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// The path, and the target of each link in turn, whether it exists or not.
 pub fn chain(path: &Path) -> Vec<PathBuf> {
     let mut all = vec![path.to_owned()];
-    while let Some(last) = all.last().filter(|_| all.len() <= LONGEST)
+    while let Some(last) = all.last().filter(|_| all.len() <= MAX_LINKS)
         && let Ok(target) = timed_fs::read_link(last)
     {
         all.push(directory_of(last).join(target));

@@ -46,7 +46,7 @@ impl CutOff {
     }
 
     /// The first truncated record is reported, and then each tenfold number.
-    pub fn is_news(self, before: CutOff) -> bool {
+    pub fn should_report(self, before: CutOff) -> bool {
         self.records > 0
             && self.records.ilog10() != before.records.checked_ilog10().unwrap_or(u32::MAX)
     }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_first_truncated_record_is_reported_and_then_each_tenfold_number() {
         let of = |records| CutOff { records, bytes: 1 };
-        let news: Vec<u64> = (1..=1000).filter(|n| of(*n).is_news(of(n - 1))).collect();
+        let news: Vec<u64> = (1..=1000).filter(|n| of(*n).should_report(of(n - 1))).collect();
         assert_eq!(news, [1, 10, 100, 1000]);
     }
 }

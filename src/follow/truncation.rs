@@ -18,7 +18,7 @@ use crate::event::{FileId, Level};
 use crate::state::GenerationRow;
 
 /// How long a copy is searched for after the truncation.
-pub(in crate::follow) const GRACE: Duration = Duration::from_secs(2);
+pub(in crate::follow) const COPY_SEARCH_TIME: Duration = Duration::from_secs(2);
 
 impl Follower {
     /// Ends the generation at its mark. A new generation begins in the file.
@@ -35,7 +35,9 @@ impl Follower {
         tracked.stage = match was_kept {
             // Deleted before: its kept rest serves as its copy.
             true => Stage::Ended,
-            false => Stage::AwaitingCopy(if self.shared.once() { now } else { now + GRACE }),
+            false => {
+                Stage::AwaitingCopy(if self.shared.once() { now } else { now + COPY_SEARCH_TIME })
+            }
         };
         if let Some(row) = &mut tracked.row {
             row.ended = Some(time);
@@ -120,7 +122,7 @@ impl Follower {
         let Some(row) = original.row.clone() else { return };
         let grown = original.handle.known().facts.last_growth;
         let fits = |follower: &Follower, file: &File| follower.has_head_and_mark(id, file);
-        self.open_candidates(original.source, &row, grown.minus(GRACE), &fits);
+        self.open_candidates(original.source, &row, grown.minus(COPY_SEARCH_TIME), &fits);
     }
 
     /// `candidate` is undecided, is another file, and has the head and mark of the original.
@@ -153,7 +155,7 @@ impl Follower {
     fn has_head_and_mark(&self, id: FileId, file: &File) -> bool {
         let Some(original) = self.catalog.get(id) else { return false };
         let Some(row) = &original.row else { return false };
-        Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
+        Head::read(file).is_ok_and(|head| head.matches(&row.identity, self.key()))
             && matches!(self.shared_mark(original, file), Ok(Some(_)))
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use super::compressed::{At, Compression, Counted};
+use super::compressed::{Compression, CountingReader, OffsetReader};
 use super::watch::Bell;
 use crate::base::timed_fs::{self, File};
 use crate::base::{OnPanic, Supervisor};
@@ -21,7 +21,7 @@ use crate::event::FileId;
 use crate::state::private_directory;
 
 /// Maximum disk space of all copies together; they also never use more than half of the free space.
-pub(in crate::follow) const MOST: u64 = 4 << 30;
+pub(in crate::follow) const MAX_COPY_BYTES: u64 = 4 << 30;
 /// Bytes that are unpacked and written at once.
 pub(in crate::follow) const CHUNK: usize = 256 * 1024;
 
@@ -55,7 +55,7 @@ pub(in crate::follow) struct CompressedFile {
     /// Bytes of this copy.
     size: AtomicU64,
     /// Bytes of the original that the decoder consumed.
-    taken: AtomicU64,
+    consumed: AtomicU64,
     /// Bytes of all copies.
     used: Arc<AtomicU64>,
 }
@@ -79,7 +79,7 @@ impl CompressedFile {
 
     /// Bytes of the original that the last attempt did not reach.
     pub fn not_taken(&self) -> u64 {
-        self.version().0.saturating_sub(self.taken.load(Ordering::Acquire))
+        self.version().0.saturating_sub(self.consumed.load(Ordering::Acquire))
     }
 
     pub fn version_now(&self) -> Version {
@@ -93,9 +93,10 @@ impl CompressedFile {
 
     /// Writes the copy from the start; bytes from an earlier attempt are overwritten.
     fn unpack(&self, room: u64, stop: &dyn Fn() -> bool) -> Progress {
-        let input = BufReader::with_capacity(64 * 1024, At { file: &*self.original, offset: 0 });
-        self.taken.store(0, Ordering::Release);
-        let input = Counted { input, taken: &self.taken };
+        let input =
+            BufReader::with_capacity(64 * 1024, OffsetReader { file: &*self.original, offset: 0 });
+        self.consumed.store(0, Ordering::Release);
+        let input = CountingReader { input, consumed: &self.consumed };
         let mut done = 0;
         let progress = match self.compression.unpack(input) {
             Ok(mut input) => self.copy_all(&mut *input, room, stop, &mut done),
@@ -176,7 +177,7 @@ impl Drop for CompressedFile {
 #[derive(Debug)]
 pub(in crate::follow) struct Unpacker {
     directory: PathBuf,
-    most: u64,
+    max_bytes: u64,
     bell: Arc<Bell>,
     used: Arc<AtomicU64>,
     queue: Arc<Queue>,
@@ -199,10 +200,10 @@ struct Waiting {
 
 impl Unpacker {
     /// `directory` is created when it is needed.
-    pub fn new(directory: &Path, most: u64, bell: Arc<Bell>) -> Self {
+    pub fn new(directory: &Path, max_bytes: u64, bell: Arc<Bell>) -> Self {
         Unpacker {
             directory: directory.to_owned(),
-            most,
+            max_bytes,
             bell,
             used: Arc::default(),
             queue: Arc::default(),
@@ -211,7 +212,7 @@ impl Unpacker {
         }
     }
 
-    pub fn watched_by(self, supervisor: Supervisor) -> Self {
+    pub fn supervised_by(self, supervisor: Supervisor) -> Self {
         Unpacker { supervisor, ..self }
     }
 
@@ -229,19 +230,19 @@ impl Unpacker {
     ) -> io::Result<Arc<CompressedFile>> {
         let compressed = Arc::new(CompressedFile {
             original,
-            copy: Arc::new(unnamed(&self.directory)?.into()),
+            copy: Arc::new(create_unnamed(&self.directory)?.into()),
             compression,
             state: Mutex::new((Progress::Unfinished, (0, None))),
             size: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
+            consumed: AtomicU64::new(0),
             used: self.used.clone(),
         });
-        self.again(id, &compressed);
+        self.unpack_again(id, &compressed);
         Ok(compressed)
     }
 
     /// Unpacks a file again: it has changed, or there is space now.
-    pub fn again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
+    pub fn unpack_again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         *compressed.state() = (Progress::Unfinished, compressed.version_now());
         let mut waiting = self.queue.waiting();
         waiting.files.push_back((id, Arc::downgrade(compressed)));
@@ -252,9 +253,9 @@ impl Unpacker {
         self.finish();
         let (queue, bell, directory) =
             (self.queue.clone(), self.bell.clone(), self.directory.clone());
-        let (most, supervisor) = (self.most, self.supervisor.clone());
+        let (max_bytes, supervisor) = (self.max_bytes, self.supervisor.clone());
         let work = move || {
-            let work = || queue.work(&bell, &directory, most, &supervisor);
+            let work = || queue.work(&bell, &directory, max_bytes, &supervisor);
             // A panic between two files ends the thread: it may hold a lock that the follower needs.
             let _ = supervisor.guard(PART, OnPanic::End, work);
         };
@@ -301,11 +302,11 @@ impl Queue {
         next
     }
 
-    fn work(&self, bell: &Bell, directory: &Path, most: u64, supervisor: &Supervisor) {
+    fn work(&self, bell: &Bell, directory: &Path, max_bytes: u64, supervisor: &Supervisor) {
         while let Some((id, compressed)) = self.next() {
             let Some(compressed) = compressed.upgrade() else { continue };
             let others = compressed.used.load(Ordering::Acquire) - compressed.size();
-            let room = most.saturating_sub(others).min(free(directory) / 2);
+            let room = max_bytes.saturating_sub(others).min(free_bytes(directory) / 2);
             // The file was closed meanwhile, or the process ends.
             let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&compressed) == 1;
             // A panic in one file does not stop the others.
@@ -323,7 +324,7 @@ impl Queue {
 }
 
 /// Creates a file that is deleted with its last descriptor, however the process ends.
-fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
+fn create_unnamed(directory: &Path) -> io::Result<std::fs::File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     private_directory::make_directory(directory)?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -336,7 +337,7 @@ fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
 }
 
 /// Free bytes for this process on the file system of the directory.
-fn free(directory: &Path) -> u64 {
+fn free_bytes(directory: &Path) -> u64 {
     rustix::fs::statvfs(directory).map_or(u64::MAX, |found| found.f_bavail * found.f_frsize)
 }
 

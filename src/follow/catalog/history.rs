@@ -12,7 +12,7 @@ pub(in crate::follow) struct History {
     by_file: HashMap<FileKey, Vec<GenerationId>>,
     by_head: HashMap<(u32, u64), Vec<GenerationId>>,
     /// Number of heads per length.
-    lengths: BTreeMap<u32, usize>,
+    head_lengths: BTreeMap<u32, usize>,
 }
 
 #[derive(Debug)]
@@ -21,9 +21,9 @@ struct Entry {
     /// The file that holds it now, if it is not the one in which it began.
     moved: Option<FileKey>,
     /// For a generation without a row, known only from a sink's position: the furthest mark.
-    only_mark: Option<Mark>,
+    mark_without_row: Option<Mark>,
     /// From sinks that keep their own positions: the furthest position, and the furthest mark.
-    told: (u64, Mark),
+    sinks: (u64, Mark),
 }
 
 impl Entry {
@@ -37,7 +37,7 @@ impl History {
     pub fn add(&mut self, id: GenerationId, identity: &Identity, moved: Option<FileKey>) {
         if let Some(entry) = self.entries.get_mut(&id) {
             // The state has a row for it now.
-            entry.only_mark = None;
+            entry.mark_without_row = None;
         } else {
             self.insert(id, identity, None);
         }
@@ -51,7 +51,7 @@ impl History {
         match self.entries.get_mut(&id) {
             None => self.insert(id, identity, Some(mark)),
             Some(entry) => {
-                if let Some(known) = &mut entry.only_mark
+                if let Some(known) = &mut entry.mark_without_row
                     && known.offset < mark.offset
                 {
                     *known = mark;
@@ -59,37 +59,37 @@ impl History {
             }
         }
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.told.0 = entry.told.0.max(offset);
-            if entry.told.1.offset < mark.offset {
-                entry.told.1 = mark;
+            entry.sinks.0 = entry.sinks.0.max(offset);
+            if entry.sinks.1.offset < mark.offset {
+                entry.sinks.1 = mark;
             }
         }
     }
 
     /// The furthest byte that sinks knew of at the start. After a kill this may be further than in the state.
-    pub fn told(&self, id: GenerationId) -> u64 {
-        self.entries.get(&id).map_or(0, |entry| entry.told.0.max(entry.told.1.offset))
+    pub fn sink_end(&self, id: GenerationId) -> u64 {
+        self.entries.get(&id).map_or(0, |entry| entry.sinks.0.max(entry.sinks.1.offset))
     }
 
     /// The furthest position of these sinks.
-    pub fn taken(&self, id: GenerationId) -> u64 {
-        self.entries.get(&id).map_or(0, |entry| entry.told.0)
+    pub fn sink_offset(&self, id: GenerationId) -> u64 {
+        self.entries.get(&id).map_or(0, |entry| entry.sinks.0)
     }
 
     /// The furthest mark that these sinks know.
-    pub fn told_mark(&self, id: GenerationId) -> Option<Mark> {
-        self.entries.get(&id).map(|entry| entry.told.1)
+    pub fn sink_mark(&self, id: GenerationId) -> Option<Mark> {
+        self.entries.get(&id).map(|entry| entry.sinks.1)
     }
 
-    fn insert(&mut self, id: GenerationId, identity: &Identity, only_mark: Option<Mark>) {
+    fn insert(&mut self, id: GenerationId, identity: &Identity, mark_without_row: Option<Mark>) {
         self.by_file.entry(identity.file_key()).or_default().push(id);
         self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
-        *self.lengths.entry(identity.head_len).or_default() += 1;
+        *self.head_lengths.entry(identity.head_len).or_default() += 1;
         let entry = Entry {
             identity: identity.clone(),
             moved: None,
-            only_mark,
-            told: (0, Mark::default()),
+            mark_without_row,
+            sinks: (0, Mark::default()),
         };
         self.entries.insert(id, entry);
     }
@@ -115,10 +115,10 @@ impl History {
         forget(&mut self.by_file, &entry.file(), id);
         let Identity { head_len, head_hash, .. } = entry.identity;
         forget(&mut self.by_head, &(head_len, head_hash), id);
-        if let Some(count) = self.lengths.get_mut(&head_len) {
+        if let Some(count) = self.head_lengths.get_mut(&head_len) {
             *count -= 1;
         }
-        self.lengths.retain(|_, count| *count > 0);
+        self.head_lengths.retain(|_, count| *count > 0);
     }
 
     /// Generations that this file held last or that began in it, the latest first.
@@ -139,7 +139,7 @@ impl History {
         identity: &Identity,
         hash: impl Fn(usize) -> u64,
     ) -> impl Iterator<Item = GenerationId> + '_ {
-        let shorter = self.lengths.range(..identity.head_len);
+        let shorter = self.head_lengths.range(..identity.head_len);
         let heads: Vec<_> = shorter.map(|(len, _)| (*len, hash(*len as usize))).collect();
         let of_shorter = heads.into_iter().filter_map(|head| self.by_head.get(&head));
         of_shorter.flatten().copied().chain(self.of_head(identity))
@@ -150,13 +150,13 @@ impl History {
     }
 
     /// The mark of a generation that is known only from a sink's position.
-    pub fn only_mark(&self, id: GenerationId) -> Option<Mark> {
-        self.entries.get(&id)?.only_mark
+    pub fn mark_without_row(&self, id: GenerationId) -> Option<Mark> {
+        self.entries.get(&id)?.mark_without_row
     }
 
     /// Generations that are known only from a sink's position.
-    pub fn only_positions(&self) -> impl Iterator<Item = (GenerationId, &Identity, Mark)> + '_ {
-        let only = |(id, entry): (&GenerationId, &'_ Entry)| Some((*id, entry.only_mark?));
+    pub fn without_rows(&self) -> impl Iterator<Item = (GenerationId, &Identity, Mark)> + '_ {
+        let only = |(id, entry): (&GenerationId, &'_ Entry)| Some((*id, entry.mark_without_row?));
         self.entries.iter().filter_map(move |(id, entry)| {
             only((id, entry)).map(|(id, m)| (id, &entry.identity, m))
         })
@@ -164,14 +164,14 @@ impl History {
 
     /// The identity with an ordinal above those of all known earlier generations of the same file and head: an expired
     /// row must not pass its ordinal, and with it its cursors, to a later generation.
-    pub fn next_life(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
+    pub fn next_generation(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
         let begins_alike = |other: &&Identity| {
             other.file_key() == identity.file_key()
                 && (other.head_len, other.head_hash) == (identity.head_len, identity.head_hash)
         };
-        let lives = self.by_file.get(&identity.file_key()).into_iter().flatten();
-        let lives = lives.filter_map(|id| self.identity(*id)).filter(begins_alike);
-        identity.ordinal = lives.map(|life| life.ordinal + 1).max().unwrap_or(0);
+        let generations = self.by_file.get(&identity.file_key()).into_iter().flatten();
+        let generations = generations.filter_map(|id| self.identity(*id)).filter(begins_alike);
+        identity.ordinal = generations.map(|generation| generation.ordinal + 1).max().unwrap_or(0);
         loop {
             let id = identity.id(key);
             if !self.entries.contains_key(&id) {
@@ -204,19 +204,19 @@ mod tests {
         let key = IdKey::from_host_id("test");
         let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
         let mut history = History::default();
-        let mut lives = Vec::new();
+        let mut generations = Vec::new();
         for expected in 0..3 {
-            let (id, life) = history.next_life(identity.clone(), &key);
-            assert_eq!(life.ordinal, expected);
-            history.add(id, &life, None);
-            lives.push(id);
+            let (id, generation) = history.next_generation(identity.clone(), &key);
+            assert_eq!(generation.ordinal, expected);
+            history.add(id, &generation, None);
+            generations.push(id);
         }
-        history.remove(lives[0]);
-        let (id, life) = history.next_life(identity.clone(), &key);
-        assert_eq!(life.ordinal, 3);
-        assert!(!lives.contains(&id));
+        history.remove(generations[0]);
+        let (id, generation) = history.next_generation(identity.clone(), &key);
+        assert_eq!(generation.ordinal, 3);
+        assert!(!generations.contains(&id));
         let other = Identity { head_hash: 10, ..identity };
-        assert_eq!(history.next_life(other, &key).1.ordinal, 0);
+        assert_eq!(history.next_generation(other, &key).1.ordinal, 0);
     }
 
     #[test]
@@ -242,10 +242,10 @@ mod tests {
         let mut history = History::default();
         history.add_position(id, &identity, Mark { offset: 10, hash: 1, wide: 0 }, 10);
         history.add_position(id, &identity, Mark { offset: 20, hash: 2, wide: 0 }, 15);
-        assert_eq!(history.told(id), 20);
-        assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
-        assert_eq!(history.next_life(identity.clone(), &key).1.ordinal, 1);
+        assert_eq!(history.sink_end(id), 20);
+        assert_eq!(history.mark_without_row(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
+        assert_eq!(history.next_generation(identity.clone(), &key).1.ordinal, 1);
         history.add(id, &identity, None);
-        assert_eq!(history.only_mark(id), None);
+        assert_eq!(history.mark_without_row(id), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
 /// Number of remembered marks. A copy that ends before the last mark is still recognised by an earlier one.
-const MARKS: usize = 32;
+const MAX_MARKS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Stage {
@@ -185,7 +185,7 @@ impl Tracked {
     }
 
     pub fn push_mark(&mut self, mark: Mark) {
-        if self.marks.len() == MARKS {
+        if self.marks.len() == MAX_MARKS {
             self.marks.pop_front();
         }
         self.marks.push_back(mark);
@@ -224,22 +224,22 @@ impl Tracked {
 
     /// Time of the next check: soon after growth, later the longer the file has been quiet.
     pub fn next_check_after(&self, now: Duration, watched: Option<Coverage>) -> Duration {
-        const HOT: Duration = Duration::from_millis(250);
-        const TOGETHER: Duration = Duration::from_secs(1);
+        const MIN_PAUSE: Duration = Duration::from_millis(250);
+        const SHARED_INTERVAL: Duration = Duration::from_secs(1);
         let quiet = self.quiet_for(now);
         // Writes under another hard link are reported for the directory of that link.
         let watched = watched.map(|it| if self.links > 1 { Coverage::Some } else { it });
         let pause = match (self.stage, watched) {
-            (Stage::PossibleCopy, _) => HOT,
-            (_, None) => (quiet / 8).clamp(HOT, TOGETHER),
-            (_, Some(Coverage::Some)) => (quiet / 8).clamp(HOT, Duration::from_secs(5)),
+            (Stage::PossibleCopy, _) => MIN_PAUSE,
+            (_, None) => (quiet / 8).clamp(MIN_PAUSE, SHARED_INTERVAL),
+            (_, Some(Coverage::Some)) => (quiet / 8).clamp(MIN_PAUSE, Duration::from_secs(5)),
             // Notify reports growth, except for writes through a memory map, a mount of the single file, or an overlay.
-            (_, Some(Coverage::All)) => quiet.clamp(HOT, Duration::from_secs(10)),
+            (_, Some(Coverage::All)) => quiet.clamp(MIN_PAUSE, Duration::from_secs(10)),
         };
         let next = now + pause;
         // Each sweep goes through all due files: idle files share one sweep per second.
         let together = Duration::from_secs(next.as_secs());
-        if together > now + TOGETHER { together } else { next }
+        if together > now + SHARED_INTERVAL { together } else { next }
     }
 
     /// Continues without the file that had a device and inode, in its kept rest if there is one.

@@ -107,7 +107,7 @@ impl Bench {
 }
 
 /// It was 97 KiB per line over the first hour when each commit was a database transaction and needless cuts were kept.
-const MOST_A_LINE: u64 = 5 * 1024;
+const MAX_BYTES_PER_LINE: u64 = 5 * 1024;
 
 #[test]
 fn a_plain_log_at_one_line_per_second_writes_little_to_the_state() {
@@ -121,7 +121,7 @@ fn a_plain_log_at_one_line_per_second_writes_little_to_the_state() {
     }
     let written = bench.written() - before;
     println!("{} bytes a line", written / seconds);
-    assert!(written / seconds <= MOST_A_LINE, "{written}");
+    assert!(written / seconds <= MAX_BYTES_PER_LINE, "{written}");
     assert_eq!(bench.events.len() as u64, seconds + 1);
     assert!(bench.cuts().len() <= 1, "{:?}", bench.cuts().len());
 }

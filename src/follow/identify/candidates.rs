@@ -15,20 +15,20 @@ use crate::state::GenerationRow;
 const WINDOW: u64 = 8 * 1024;
 
 /// A generation that no followed file holds.
-pub(super) struct Known {
+pub(super) struct UnheldGeneration {
     pub identity: Identity,
     pub file: FileKey,
     pub mark: Mark,
     /// The furthest mark known to sinks that keep their own positions.
-    pub told: Mark,
+    pub sink_mark: Mark,
 }
 
-impl Known {
+impl UnheldGeneration {
     /// The furthest mark that can be in the file: the state may be older than the sinks' positions.
     pub fn mark_within(&self, subject: &Subject<'_>) -> &Mark {
-        let further = self.mark.offset < self.told.offset;
-        match further && self.told.offset <= subject.tracked.size {
-            true => &self.told,
+        let further = self.mark.offset < self.sink_mark.offset;
+        match further && self.sink_mark.offset <= subject.tracked.size {
+            true => &self.sink_mark,
             false => &self.mark,
         }
     }
@@ -40,15 +40,15 @@ impl Follower {
         &self,
         id: GenerationId,
         row: Option<&GenerationRow>,
-    ) -> Option<Known> {
+    ) -> Option<UnheldGeneration> {
         if let Some(row) = row {
             let (identity, file) = (row.identity.clone(), row.file_key());
-            let told = self.catalog.history.told_mark(id).unwrap_or_default();
-            return Some(Known { identity, file, mark: *row.last_mark(), told });
+            let sink_mark = self.catalog.history.sink_mark(id).unwrap_or_default();
+            return Some(UnheldGeneration { identity, file, mark: *row.last_mark(), sink_mark });
         }
-        let mark = self.catalog.history.only_mark(id)?;
+        let mark = self.catalog.history.mark_without_row(id)?;
         let identity = self.catalog.history.identity(id)?.clone();
-        Some(Known { file: identity.file_key(), identity, mark, told: mark })
+        Some(UnheldGeneration { file: identity.file_key(), identity, mark, sink_mark: mark })
     }
 
     /// A generation that began in this file is now in another file, and this file has other content.
@@ -95,7 +95,7 @@ pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io:
         match subject.head.shared_with(head) {
             None => return Ok(Content::Differs),
             Some(both) if both as u64 == subject.tracked.size => {
-                return Ok(by_length(subject.tracked.size, original.size));
+                return Ok(compare_length(subject.tracked.size, original.size));
             }
             Some(_) => {}
         }
@@ -104,12 +104,12 @@ pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io:
     let both = original.size.min(subject.tracked.size);
     let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
         && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
-    Ok(if alike { by_length(subject.tracked.size, original.size) } else { Content::Differs })
+    Ok(if alike { compare_length(subject.tracked.size, original.size) } else { Content::Differs })
 }
 
-pub(super) fn by_length(size: u64, seen: u64) -> Content {
+pub(super) fn compare_length(size: u64, seen: u64) -> Content {
     match size.cmp(&seen) {
-        std::cmp::Ordering::Less => Content::Beginning,
+        std::cmp::Ordering::Less => Content::Prefix,
         std::cmp::Ordering::Equal => Content::All,
         std::cmp::Ordering::Greater => Content::More,
     }

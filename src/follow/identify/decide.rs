@@ -9,17 +9,17 @@ use crate::follow::origin::Origin;
 pub(in crate::follow) struct Candidate {
     pub origin: Origin,
     /// It has no name any more.
-    pub unlinked: bool,
+    pub is_unlinked: bool,
     /// It is compressed; its unpacked content is compared.
     pub compressed: bool,
     /// It has not grown for two seconds, or nothing more will be written to it.
-    pub quiet: bool,
+    pub is_quiet: bool,
     /// Nothing more will be written: the decision is made with the existing bytes.
-    pub last_call: bool,
+    pub is_final: bool,
     /// It was written while the log beside it was followed.
-    pub recent: bool,
+    pub is_recent: bool,
     /// It was followed before and now has other bytes: truncated, written again and renamed.
-    pub refilled: bool,
+    pub has_new_content: bool,
 }
 
 /// State of the file in which a generation was last seen.
@@ -38,13 +38,13 @@ pub(in crate::follow) enum Original {
     /// Complete; read from the unpacked copy of a compressed file.
     Unpacked { unlinked: bool },
     /// Complete; read from the intake directory.
-    Kept,
+    InIntake,
     /// Complete; the file is still open.
     Ended { unlinked: bool },
     /// Followed under a name, but it lost the known content since its last check.
     Doubtful,
     /// Followed under a name.
-    Named,
+    Followed,
 }
 
 /// How much of the known content of a generation the candidate has.
@@ -52,7 +52,7 @@ pub(in crate::follow) enum Original {
 pub(in crate::follow) enum Content {
     Differs,
     /// No byte differs, but the candidate is shorter.
-    Beginning,
+    Prefix,
     All,
     /// The known content and more bytes after it.
     More,
@@ -62,19 +62,19 @@ pub(in crate::follow) enum Content {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) struct Evidence {
     /// The candidate is the file in which the generation was last seen, by inode and birth time.
-    pub same_file: bool,
+    pub is_same_file: bool,
     /// The generation has ended, and a later generation of the same file is known.
-    pub superseded: bool,
+    pub is_superseded: bool,
     pub original: Original,
     pub content: Content,
     /// The names are related: one is the other plus a suffix.
-    pub related: bool,
+    pub is_related: bool,
     /// No other file has this content up to the mark.
-    pub unique: bool,
+    pub is_unique: bool,
     /// Bytes of the generation that are known.
-    pub seen: u64,
+    pub known_bytes: u64,
     /// The candidate has the name of the original, and was written after the last known change of the original.
-    pub rewritten: bool,
+    pub is_written_again: bool,
 }
 
 /// The answer for one generation.
@@ -87,59 +87,59 @@ pub(in crate::follow) enum Claim {
     /// Most likely a copy; decided later, when more is known.
     Wait,
     /// Possibly a copy, but the original file still exists and continues.
-    Beside,
+    Separate,
     /// All of its content is read elsewhere, and it has no name any more.
-    Read,
-    Nothing,
+    AlreadyRead,
+    Unrelated,
 }
 
 pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Claim {
-    use Claim::{Beside, Copy, Nothing, Read, Same, Wait};
-    use Content::{All, Beginning, Differs, More};
+    use Claim::{AlreadyRead, Copy, Same, Separate, Unrelated, Wait};
+    use Content::{All, Differs, More, Prefix};
     use Original as O;
-    let named = evidence.related || evidence.unique;
+    let named = evidence.is_related || evidence.is_unique;
     match (evidence.original, evidence.content) {
-        (_, Differs) => Nothing,
-        (O::Missing | O::Present | O::Unreachable, content) if evidence.same_file => {
+        (_, Differs) => Unrelated,
+        (O::Missing | O::Present | O::Unreachable, content) if evidence.is_same_file => {
             match content {
-                All | More if !evidence.superseded => Same,
-                _ => Nothing,
+                All | More if !evidence.is_superseded => Same,
+                _ => Unrelated,
             }
         }
-        (O::Missing | O::Present | O::Unreachable, Beginning) => Nothing,
+        (O::Missing | O::Present | O::Unreachable, Prefix) => Unrelated,
         // The same content was written again under the same name, for example by a job that was run again.
-        (O::Missing | O::Unlinked { .. }, All) if evidence.rewritten => Nothing,
+        (O::Missing | O::Unlinked { .. }, All) if evidence.is_written_again => Unrelated,
         (O::Missing, All | More) if named => Copy,
-        (O::Missing, All | More) => Nothing,
-        (O::Present | O::Unreachable, All | More) => Beside,
+        (O::Missing, All | More) => Unrelated,
+        (O::Present | O::Unreachable, All | More) => Separate,
         (O::Truncated, _) if named => Copy,
-        (O::Truncated, _) => Nothing,
+        (O::Truncated, _) => Unrelated,
         // Moved to another file system. Its writer may still have the old file open.
         (O::Unlinked { .. }, More) if named => Copy,
         (O::Unlinked { over }, content) if named => match content {
             // Continuing in another file without a name would gain nothing.
-            _ if candidate.unlinked && candidate.last_call => Read,
-            _ if candidate.unlinked => Wait,
+            _ if candidate.is_unlinked && candidate.is_final => AlreadyRead,
+            _ if candidate.is_unlinked => Wait,
             All if over => Copy,
-            _ if candidate.last_call => Copy,
+            _ if candidate.is_final => Copy,
             _ => Wait,
         },
-        (O::Unlinked { .. }, _) => Nothing,
-        (O::Kept, _) if named => Copy,
-        (O::Kept, _) => Beside,
+        (O::Unlinked { .. }, _) => Unrelated,
+        (O::InIntake, _) if named => Copy,
+        (O::InIntake, _) => Separate,
         (O::Unpacked { unlinked } | O::Ended { unlinked }, _) if candidate.compressed => {
             match named {
                 true if unlinked => Copy,
-                true => Beside,
-                false => Nothing,
+                true => Separate,
+                false => Unrelated,
             }
         }
-        (O::Unpacked { .. }, More) => Nothing,
-        (O::Unpacked { .. }, _) if candidate.unlinked => Read,
-        (O::Unpacked { .. }, _) => Beside,
-        (O::Ended { .. }, _) => Nothing,
-        (O::Doubtful, _) if named && !candidate.last_call => Wait,
-        (O::Doubtful | O::Named, _) => Beside,
+        (O::Unpacked { .. }, More) => Unrelated,
+        (O::Unpacked { .. }, _) if candidate.is_unlinked => AlreadyRead,
+        (O::Unpacked { .. }, _) => Separate,
+        (O::Ended { .. }, _) => Unrelated,
+        (O::Doubtful, _) if named && !candidate.is_final => Wait,
+        (O::Doubtful | O::Followed, _) => Separate,
     }
 }
 
@@ -151,33 +151,32 @@ pub(in crate::follow) enum Decision<G> {
     /// A copy of this generation.
     Copy(G),
     /// Too early to decide.
-    Suspect,
+    PossibleCopy,
     /// A new generation.
     New,
     /// Not to be read.
-    Drop,
+    Ignore,
 }
 
 /// If a file holds the content of two generations, only the one with more known bytes counts as its original. A
 /// generation that is still open without a name does not count if the file holds all of a longer generation that is
 /// followed under a name.
-pub(in crate::follow) fn of_the_longest<G: Copy>(
-    claims: &[(G, Claim, Evidence)],
-) -> Vec<(G, Claim)> {
-    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::Read);
-    let beside = claims
-        .iter()
-        .filter(|(_, claim, evidence)| *claim == Claim::Beside && evidence.content >= Content::All);
-    let beside = beside.map(|(_, _, evidence)| evidence.seen).max().unwrap_or(0);
+pub(in crate::follow) fn keep_longest<G: Copy>(claims: &[(G, Claim, Evidence)]) -> Vec<(G, Claim)> {
+    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::AlreadyRead);
+    let beside = claims.iter().filter(|(_, claim, evidence)| {
+        *claim == Claim::Separate && evidence.content >= Content::All
+    });
+    let beside = beside.map(|(_, _, evidence)| evidence.known_bytes).max().unwrap_or(0);
     let can_wait = |evidence: &Evidence| {
-        matches!(evidence.original, Original::Unlinked { .. }) && evidence.seen < beside
+        matches!(evidence.original, Original::Unlinked { .. }) && evidence.known_bytes < beside
     };
     let counts =
         |(_, claim, evidence): &&(G, Claim, Evidence)| !is_copy(*claim) || !can_wait(evidence);
     let copies = claims.iter().filter(counts).filter(|(_, claim, _)| is_copy(*claim));
-    let longest = copies.map(|(_, _, evidence)| evidence.seen).max().unwrap_or(0);
+    let longest = copies.map(|(_, _, evidence)| evidence.known_bytes).max().unwrap_or(0);
     let claims = claims.iter().filter(counts);
-    let claims = claims.filter(|(_, claim, evidence)| !is_copy(*claim) || evidence.seen == longest);
+    let claims =
+        claims.filter(|(_, claim, evidence)| !is_copy(*claim) || evidence.known_bytes == longest);
     claims.map(|(generation, claim, _)| (*generation, *claim)).collect()
 }
 
@@ -193,20 +192,20 @@ pub(in crate::follow) fn decide<G: Copy>(
     if let Some(generation) = first(Claim::Copy) {
         return Decision::Copy(generation);
     }
-    if first(Claim::Read).is_some() {
-        return Decision::Drop;
+    if first(Claim::AlreadyRead).is_some() {
+        return Decision::Ignore;
     }
     if first(Claim::Wait).is_some() {
-        return Decision::Suspect;
+        return Decision::PossibleCopy;
     }
-    match first(Claim::Beside).is_some() {
-        true if candidate.origin != Origin::Path => Decision::Drop,
-        true if !candidate.quiet => Decision::Suspect,
+    match first(Claim::Separate).is_some() {
+        true if candidate.origin != Origin::Path => Decision::Ignore,
+        true if !candidate.is_quiet => Decision::PossibleCopy,
         _ => match candidate.origin {
             Origin::Path => Decision::New,
-            Origin::Between if candidate.recent => Decision::New,
-            _ if candidate.refilled => Decision::New,
-            Origin::Between | Origin::Candidate => Decision::Drop,
+            Origin::RotatedMeanwhile if candidate.is_recent => Decision::New,
+            _ if candidate.has_new_content => Decision::New,
+            Origin::RotatedMeanwhile | Origin::PossibleCopy => Decision::Ignore,
         },
     }
 }

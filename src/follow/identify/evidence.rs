@@ -7,14 +7,14 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::candidates::{Known, by_length, content_by_bytes};
+use super::candidates::{UnheldGeneration, compare_length, content_by_bytes};
 use super::decide::{Candidate, Content, Evidence, Original};
 use super::subject::Subject;
 use crate::base::Timestamp;
 use crate::base::timed_fs::{self, File};
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
-use crate::follow::expiry::FORGOTTEN;
+use crate::follow::expiry::UNLINKED_QUIET_LIMIT;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{self, bears};
 use crate::follow::rotated_names::directory_of;
@@ -22,18 +22,18 @@ use crate::follow::symlinks;
 use crate::state::GenerationRow;
 
 /// A file that begins as another one is a new generation once it has not grown for this long.
-pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
+pub(in crate::follow) const COPY_QUIET_TIME: Duration = Duration::from_secs(2);
 
 impl Follower {
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
         Candidate {
             origin: tracked.origin,
-            unlinked: tracked.links == 0,
+            is_unlinked: tracked.links == 0,
             compressed: tracked.compressed.is_some(),
-            quiet: last_call || tracked.quiet_for(self.now()) >= SUSPECTED,
-            last_call,
-            recent: self.is_recent(tracked),
-            refilled: false,
+            is_quiet: last_call || tracked.quiet_for(self.now()) >= COPY_QUIET_TIME,
+            is_final: last_call,
+            is_recent: self.is_recent(tracked),
+            has_new_content: false,
         }
     }
 
@@ -53,24 +53,24 @@ impl Follower {
             if known.file != subject.key {
                 continue;
             }
-            let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
-            let begins_so = subject.head.fits(&known.identity, self.key()) && !extended;
+            let extended = row.as_ref().is_some_and(|row| extends_short_copy(row, subject));
+            let begins_so = subject.head.matches(&known.identity, self.key()) && !extended;
             let content = match begins_so {
                 true => self.content_by_mark(subject, known.mark_within(subject))?,
                 false => Content::Differs,
             };
             let ended = row.as_ref().is_some_and(|row| row.ended.is_some());
             let evidence = Evidence {
-                same_file: true,
+                is_same_file: true,
                 // A generation that ended and was followed by another one in the same file was truncated: it does not
                 // return.
-                superseded: ended && earlier > 0,
+                is_superseded: ended && earlier > 0,
                 original: Original::Present,
                 content,
-                related: true,
-                unique: true,
-                seen: known.mark.offset,
-                rewritten: false,
+                is_related: true,
+                is_unique: true,
+                known_bytes: known.mark.offset,
+                is_written_again: false,
             };
             found.push((id, evidence));
         }
@@ -89,7 +89,7 @@ impl Follower {
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
             // Of many files that differ after the first line, or of many identical ones, only a few are read.
-            let followed = self.catalog.by_generation(id).filter(|other| is_named(other));
+            let followed = self.catalog.by_generation(id).filter(|other| is_followed(other));
             if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
                 continue;
             }
@@ -107,7 +107,7 @@ impl Follower {
                 false => self.evidence_of_row(id, subject)?,
             };
             is_beside |= evidence.is_some_and(|evidence| {
-                evidence.original == Original::Named && evidence.content != Content::Differs
+                evidence.original == Original::Followed && evidence.content != Content::Differs
             });
             found.extend(evidence.map(|evidence| (id, evidence)));
         }
@@ -123,7 +123,7 @@ impl Follower {
         let row = self.shared.gone().get(&id).cloned();
         let Some(known) = self.unheld_generation(id, row.as_ref()) else { return Ok(None) };
         let intake = row.as_ref().is_some_and(|row| self.is_segment(&row.path));
-        let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
+        let extended = row.as_ref().is_some_and(|row| extends_short_copy(row, subject));
         if intake || extended || known.file == subject.key {
             return Ok(None);
         }
@@ -137,18 +137,18 @@ impl Follower {
             symlinks::are_related(&row.path, &path) || symlinks::are_related(&row.first_path, &path)
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
-        let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
+        let rewritten = row.as_ref().is_some_and(|row| is_written_again(subject, row));
         let original =
             self.state_of_original(&known, row.as_ref().map(|row| row.path.as_path()))?;
         Ok(Some(Evidence {
-            same_file: false,
-            superseded: false,
+            is_same_file: false,
+            is_superseded: false,
             original,
             content,
-            related,
-            unique,
-            seen: mark.offset,
-            rewritten,
+            is_related: related,
+            is_unique: unique,
+            known_bytes: mark.offset,
+            is_written_again: rewritten,
         }))
     }
 
@@ -166,18 +166,18 @@ impl Follower {
         let standing = match original.stage {
             Stage::AwaitingCopy(_) => Original::Truncated,
             Stage::Live | Stage::AwaitingCommit if original.links == 0 => {
-                Original::Unlinked { over: original.quiet_for(self.now()) >= FORGOTTEN }
+                Original::Unlinked { over: original.quiet_for(self.now()) >= UNLINKED_QUIET_LIMIT }
             }
-            Stage::Ended if original.place().is_none() => Original::Kept,
+            Stage::Ended if original.place().is_none() => Original::InIntake,
             Stage::Ended if original.compressed.is_some() => {
                 Original::Unpacked { unlinked: original.links == 0 }
             }
             Stage::Ended => Original::Ended { unlinked: original.links == 0 },
-            _ if is_named(original) => Original::Named,
+            _ if is_followed(original) => Original::Followed,
             _ => return Ok(None),
         };
         let by_bytes = match standing {
-            Original::Named => true,
+            Original::Followed => true,
             Original::Unpacked { .. } => subject.tracked.compressed.is_none(),
             _ => false,
         };
@@ -193,10 +193,12 @@ impl Follower {
             true => (content_by_bytes(original, subject)?, row.mark),
             false => match self.shared_mark(original, subject.file)? {
                 // Lines appended to a copy that lacked the end do not belong to the generation.
-                Some(mark) if is_extended(row, subject) && mark.offset <= row.mark.offset => {
+                Some(mark)
+                    if extends_short_copy(row, subject) && mark.offset <= row.mark.offset =>
+                {
                     return Ok(None);
                 }
-                Some(mark) => (by_length(subject.tracked.size, row.mark.offset), mark),
+                Some(mark) => (compare_length(subject.tracked.size, row.mark.offset), mark),
                 None => return Ok(None),
             },
         };
@@ -205,14 +207,14 @@ impl Follower {
             symlinks::are_related(&one, &other) || symlinks::are_related(&row.first_path, &other);
         let unique = related || by_bytes || self.is_unique(&row.identity, &mark)?;
         Ok(Some(Evidence {
-            same_file: false,
-            superseded: false,
+            is_same_file: false,
+            is_superseded: false,
             original: standing,
             content,
-            related,
-            unique,
-            seen: row.mark.offset,
-            rewritten: is_rewritten(subject, row),
+            is_related: related,
+            is_unique: unique,
+            known_bytes: row.mark.offset,
+            is_written_again: is_written_again(subject, row),
         }))
     }
 
@@ -222,10 +224,10 @@ impl Follower {
         mark: &Mark,
     ) -> io::Result<Content> {
         if subject.tracked.size < mark.offset {
-            return Ok(Content::Beginning);
+            return Ok(Content::Prefix);
         }
         Ok(match bears(subject.file, mark, self.key())? {
-            true => by_length(subject.tracked.size, mark.offset),
+            true => compare_length(subject.tracked.size, mark.offset),
             false => Content::Differs,
         })
     }
@@ -269,7 +271,11 @@ impl Follower {
     }
 
     /// The state of a file that is not open.
-    fn state_of_original(&self, known: &Known, path: Option<&Path>) -> io::Result<Original> {
+    fn state_of_original(
+        &self,
+        known: &UnheldGeneration,
+        path: Option<&Path>,
+    ) -> io::Result<Original> {
         if let Some(other) = self.catalog.by_file_key(known.file) {
             let file = other.file_or_wait()?;
             return Ok(match file.map(|file| bears(&file, &known.mark, self.key())) {
@@ -331,7 +337,7 @@ impl Follower {
         let directories = self.directories_around(std::iter::once(path));
         let found = directories.iter().find_map(|directory| {
             let mut listings = self.listings.borrow_mut();
-            listings.forget(directory);
+            listings.invalidate(directory);
             listings.find(directory, file).ok().flatten()
         });
         Ok(found)
@@ -353,8 +359,8 @@ impl Follower {
     }
 }
 
-/// See [`Evidence::rewritten`]. A compressed file is written later than its content, so its time proves nothing.
-fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
+/// See [`Evidence::is_written_again`]. A compressed file is written later than its content, so its time proves nothing.
+fn is_written_again(subject: &Subject<'_>, row: &GenerationRow) -> bool {
     let (path, modified) = (subject.tracked.handle.path(), subject.tracked.modified);
     let named_alike = path.file_name() == row.path.file_name();
     let later = modified.zip(row.modified).is_some_and(|(at, known)| Timestamp::from(at) > known);
@@ -362,7 +368,7 @@ fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
 }
 
 /// Followed under a name.
-fn is_named(tracked: &Tracked) -> bool {
+fn is_followed(tracked: &Tracked) -> bool {
     matches!(tracked.stage, Stage::Live | Stage::AwaitingCommit)
         && tracked.links > 0
         && !tracked.is_segment
@@ -375,6 +381,6 @@ fn differ(one: &[u64], other: &[u64]) -> bool {
 }
 
 /// The generation continues in a copy that lacked the end, and the file is longer than that.
-fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
+fn extends_short_copy(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
 }

@@ -13,22 +13,22 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_longest};
-pub(in crate::follow) use self::evidence::SUSPECTED;
+use self::decide::{Candidate, Claim, Content, Decision, claim, decide, keep_longest};
+pub(in crate::follow) use self::evidence::COPY_QUIET_TIME;
 use self::subject::Subject;
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
 use super::open_file;
-use super::startup::FINISHED;
+use super::startup::UNFINISHED_LINE_TIMEOUT;
 use crate::base::timed_fs::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;
 
 /// The action for a file.
-enum Verdict {
+enum Action {
     /// Too early to decide.
     Wait,
     Unpack,
@@ -38,10 +38,10 @@ enum Verdict {
     /// It is a copy of this generation, which continues in it.
     Copy(GenerationId),
     /// It may be a copy.
-    Suspect,
+    PossibleCopy,
     New(Identity),
     /// Not to be read.
-    Drop,
+    Ignore,
 }
 
 impl Follower {
@@ -81,12 +81,13 @@ impl Follower {
             let Some(tracked) = self.catalog.get(*id).filter(|t| t.is_undecided()) else {
                 continue;
             };
-            let called = last_call || (tracked.links == 0 && tracked.quiet_for(now) >= SUSPECTED);
+            let called =
+                last_call || (tracked.links == 0 && tracked.quiet_for(now) >= COPY_QUIET_TIME);
             if !self.is_ready_to_classify(*id, called) {
                 continue;
             }
             match self.classify(*id, called) {
-                Ok(Verdict::Copy(generation)) if self.has_better_copy(*id, generation, called) => {
+                Ok(Action::Copy(generation)) if self.has_better_copy(*id, generation, called) => {
                     self.set_stage(*id, Stage::PossibleCopy);
                 }
                 Ok(verdict) => self.apply(*id, verdict),
@@ -134,31 +135,31 @@ impl Follower {
         Ok((!head.is_empty()).then_some((file, head)))
     }
 
-    fn classify(&self, id: FileId, last_call: bool) -> io::Result<Verdict> {
-        let Some((file, head)) = self.open_head(id)? else { return Ok(Verdict::Wait) };
-        let Some(subject) = self.subject(id, &file, &head) else { return Ok(Verdict::Wait) };
+    fn classify(&self, id: FileId, last_call: bool) -> io::Result<Action> {
+        let Some((file, head)) = self.open_head(id)? else { return Ok(Action::Wait) };
+        let Some(subject) = self.subject(id, &file, &head) else { return Ok(Action::Wait) };
         let tracked = subject.tracked;
         if tracked.compressed.is_none() && head.compression().is_some() {
-            return Ok(Verdict::Unpack);
+            return Ok(Action::Unpack);
         }
         if let Some(what) = head.binary() {
-            return Ok(Verdict::Binary(what));
+            return Ok(Action::Binary(what));
         }
         if let Some(generation) = self.same_file(&subject)? {
-            return Ok(Verdict::Same(generation));
+            return Ok(Action::Same(generation));
         }
         // A single line without a line end counts as complete when nothing was written for long.
-        let quiet = tracked.quiet_for(self.now()) >= FINISHED;
+        let quiet = tracked.quiet_for(self.now()) >= UNFINISHED_LINE_TIMEOUT;
         let over = last_call || tracked.compressed.is_some() || quiet;
-        let len = if over { Some(head.final_len()) } else { head.settled_len() };
-        let Some(len) = len else { return Ok(Verdict::Wait) };
+        let len = if over { Some(head.final_len()) } else { head.complete_len() };
+        let Some(len) = len else { return Ok(Action::Wait) };
         let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());
         if tracked.is_segment {
             // Standard input is always new: the same input given twice is two inputs.
-            return Ok(Verdict::New(identity));
+            return Ok(Action::New(identity));
         }
         let candidate = Candidate {
-            refilled: self.has_reused_file(&subject)?,
+            has_new_content: self.has_reused_file(&subject)?,
             ..self.candidate(tracked, last_call)
         };
         let evidence = self.evidence_of_copies(&subject, &identity)?;
@@ -166,13 +167,13 @@ impl Follower {
             .iter()
             .map(|(id, evidence)| (*id, claim(&candidate, evidence), *evidence))
             .collect();
-        let claims = of_the_longest(&claims);
+        let claims = keep_longest(&claims);
         Ok(match decide(&candidate, &claims) {
-            Decision::Same(generation) => Verdict::Same(generation),
-            Decision::Copy(generation) => Verdict::Copy(generation),
-            Decision::Suspect => Verdict::Suspect,
-            Decision::New => Verdict::New(identity),
-            Decision::Drop => Verdict::Drop,
+            Decision::Same(generation) => Action::Same(generation),
+            Decision::Copy(generation) => Action::Copy(generation),
+            Decision::PossibleCopy => Action::PossibleCopy,
+            Decision::New => Action::New(identity),
+            Decision::Ignore => Action::Ignore,
         })
     }
 
@@ -188,7 +189,7 @@ impl Follower {
                 return !called;
             }
             let claims = || match self.classify(rival, true) {
-                Ok(Verdict::Copy(of)) => of == generation,
+                Ok(Action::Copy(of)) => of == generation,
                 Ok(_) => false,
                 Err(error) => open_file::is_unpacking(&error) && !called,
             };
@@ -216,16 +217,16 @@ impl Follower {
         Ok((other || self.continues_elsewhere(subject)?) && subject.key.birth != 0)
     }
 
-    fn apply(&mut self, id: FileId, verdict: Verdict) {
+    fn apply(&mut self, id: FileId, verdict: Action) {
         match verdict {
-            Verdict::Wait => {}
-            Verdict::Unpack => self.unpack_if_compressed(id),
-            Verdict::Binary(what) => self.reject_binary(id, what),
-            Verdict::Same(generation) => self.bind(id, generation),
-            Verdict::Copy(generation) => self.bind_as_copy(id, generation),
-            Verdict::Suspect => self.set_stage(id, Stage::PossibleCopy),
-            Verdict::New(identity) => self.begin_generation(id, identity),
-            Verdict::Drop => self.stop_following(id),
+            Action::Wait => {}
+            Action::Unpack => self.unpack_if_compressed(id),
+            Action::Binary(what) => self.reject_binary(id, what),
+            Action::Same(generation) => self.bind(id, generation),
+            Action::Copy(generation) => self.bind_as_copy(id, generation),
+            Action::PossibleCopy => self.set_stage(id, Stage::PossibleCopy),
+            Action::New(identity) => self.begin_generation(id, identity),
+            Action::Ignore => self.stop_following(id),
         }
     }
 

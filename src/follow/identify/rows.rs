@@ -8,7 +8,7 @@ use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::cuts::drop_needless_cut;
 use crate::follow::directory_check::home_of;
 use crate::follow::file_sample::{
-    LOOKED_BACK, last_line_end, looks_binary, read_sample, sample_is_enough,
+    LINE_SEARCH_BYTES, last_line_end, looks_binary, read_sample, sample_is_enough,
 };
 use crate::follow::follower::Follower;
 use crate::follow::identity::{Head, mark_at, next_mark};
@@ -26,13 +26,13 @@ impl Follower {
 
     fn bind_row(&mut self, id: FileId, mut row: GenerationRow) {
         let (now, key) = (self.shared.clock.now(), *self.key());
-        let told = self.catalog.history.told(row.id);
+        let sink_end = self.catalog.history.sink_end(row.id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
         row.ended = None;
         row.absence = None;
         place_in(&mut row, tracked);
-        tracked.possibly_handed = tracked.size.max(row.end()).max(told);
+        tracked.possibly_handed = tracked.size.max(row.end()).max(sink_end);
         tracked.needs_vote = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !read_sample(&file, row.mark.offset, row.encoding)
@@ -47,9 +47,9 @@ impl Follower {
             (row.mark, row.unfinished) = (mark, None);
             tracked.push_mark(mark);
         }
-        if told > tracked.size {
+        if sink_end > tracked.size {
             // These bytes were seen shortly before a kill and are missing in the remaining copy.
-            row.reached = row.reached.max(told);
+            row.reached = row.reached.max(sink_end);
         }
         self.publish_once_durable(id, row);
     }
@@ -58,7 +58,8 @@ impl Follower {
     /// the sink's cursor stays valid.
     fn bind_by_position(&mut self, id: FileId, generation: GenerationId) {
         let known = self.catalog.history.identity(generation).cloned();
-        let Some((identity, mark)) = known.zip(self.catalog.history.only_mark(generation)) else {
+        let Some((identity, mark)) = known.zip(self.catalog.history.mark_without_row(generation))
+        else {
             return;
         };
         self.begin_generation_as(id, generation, identity, Some(mark));
@@ -66,7 +67,7 @@ impl Follower {
 
     /// Begins a generation that was never seen before.
     pub fn begin_generation(&mut self, id: FileId, identity: Identity) {
-        let (generation, identity) = self.catalog.history.next_life(identity, self.key());
+        let (generation, identity) = self.catalog.history.next_generation(identity, self.key());
         self.begin_generation_as(id, generation, identity, None);
     }
 
@@ -79,7 +80,7 @@ impl Follower {
         seen: Option<Mark>,
     ) {
         let key = *self.key();
-        let told = self.catalog.history.told(generation);
+        let sink_end = self.catalog.history.sink_end(generation);
         let fresh =
             self.catalog.get(id).is_some_and(|t| t.existed_before_start && self.fresh[t.source]);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -93,7 +94,7 @@ impl Follower {
         let first_size = tracked.first_size.min(tracked.size);
         let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
         let Ok(sample) = read_sample(&file, tracked.size, encoding) else { return };
-        let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
+        let head = Head::read(&file).ok().filter(|head| head.matches(&identity, &key));
         let Some(head) = head else {
             // The file was replaced between two reads.
             self.work.to_identify.insert(id);
@@ -121,7 +122,7 @@ impl Follower {
             modified: None,
             start,
             mark,
-            reached: if told > tracked.size { told } else { 0 },
+            reached: if sink_end > tracked.size { sink_end } else { 0 },
             unfinished: None,
             encoding,
             formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
@@ -172,7 +173,7 @@ pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
 /// file.
 fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
     last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
-        0..=LOOKED_BACK => 0,
+        0..=LINE_SEARCH_BYTES => 0,
         _ => first_size,
     })
 }

@@ -16,9 +16,9 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(most: u64) -> Self {
+    fn new(max_bytes: u64) -> Self {
         let directory = TempDir::new().unwrap();
-        let unpacker = Unpacker::new(&directory.path().join("copies"), most, Arc::default());
+        let unpacker = Unpacker::new(&directory.path().join("copies"), max_bytes, Arc::default());
         Scratch { directory, unpacker }
     }
 
@@ -33,14 +33,14 @@ impl Scratch {
 
     fn content(compressed: &CompressedFile) -> Vec<u8> {
         let mut bytes = Vec::new();
-        At { file: &*compressed.copy, offset: 0 }.read_to_end(&mut bytes).unwrap();
+        OffsetReader { file: &*compressed.copy, offset: 0 }.read_to_end(&mut bytes).unwrap();
         bytes
     }
 }
 
 #[test]
 fn a_copy_holds_the_decompressed_content_and_has_no_name() {
-    let mut scratch = Scratch::new(MOST);
+    let mut scratch = Scratch::new(MAX_COPY_BYTES);
     let bytes: Vec<u8> = (0..1_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
     let compressed = scratch.add(&gzip(&bytes));
     scratch.unpacker.finish();
@@ -64,7 +64,7 @@ fn a_compression_bomb_stops_at_the_space_limit() {
     assert_eq!(next.progress(), Progress::Full);
     next.empty();
     bomb.empty();
-    scratch.unpacker.again(FileId(1), &next);
+    scratch.unpacker.unpack_again(FileId(1), &next);
     scratch.unpacker.finish();
     assert_eq!(next.progress(), Progress::Complete);
     assert_eq!(scratch.unpacker.used(), 3 << 20);
@@ -73,7 +73,7 @@ fn a_compression_bomb_stops_at_the_space_limit() {
 /// Rewritten in place, so that its content is smaller now.
 #[test]
 fn a_file_whose_content_becomes_smaller_uses_less_space() {
-    let mut scratch = Scratch::new(MOST);
+    let mut scratch = Scratch::new(MAX_COPY_BYTES);
     let path = scratch.directory.path().join("changing");
     std::fs::write(&path, gzip(&vec![1; 3 << 20])).unwrap();
     let file = Arc::new(std::fs::File::open(&path).unwrap().into());
@@ -81,7 +81,7 @@ fn a_file_whose_content_becomes_smaller_uses_less_space() {
     scratch.unpacker.finish();
     assert_eq!((compressed.size(), scratch.unpacker.used()), (3 << 20, 3 << 20));
     std::fs::write(&path, gzip(b"a line\n")).unwrap();
-    scratch.unpacker.again(FileId(1), &compressed);
+    scratch.unpacker.unpack_again(FileId(1), &compressed);
     scratch.unpacker.finish();
     assert_eq!((compressed.size(), scratch.unpacker.used()), (7, 7));
     drop(compressed);
@@ -90,7 +90,7 @@ fn a_file_whose_content_becomes_smaller_uses_less_space() {
 
 #[test]
 fn a_truncated_stream_is_reported_and_its_first_bytes_are_right() {
-    let mut scratch = Scratch::new(MOST);
+    let mut scratch = Scratch::new(MAX_COPY_BYTES);
     let bytes: Vec<u8> = (0..3000u32).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
     let whole = gzip(&bytes);
     for to in (2..whole.len()).step_by(97) {
@@ -109,7 +109,7 @@ fn a_truncated_stream_is_reported_and_its_first_bytes_are_right() {
 
 #[test]
 fn a_panic_while_unpacking_one_file_does_not_stop_the_others() {
-    let mut scratch = Scratch::new(MOST);
+    let mut scratch = Scratch::new(MAX_COPY_BYTES);
     let supervisor = Supervisor::default();
     scratch.unpacker.supervisor = supervisor.clone();
     supervisor.break_part(PART);
