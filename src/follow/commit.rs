@@ -1,4 +1,4 @@
-//! Commits changed rows and then publishes what they say: nothing is published that a restart would not know.
+//! Commits changed rows, then publishes their content: nothing is published that a restart would not know.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,7 +47,7 @@ impl Follower {
             let Some(tracked) = self.catalog.get_mut(*id) else { continue };
             tracked.publish();
             if tracked.stage == Stage::AwaitingCommit {
-                give_out(&self.shared, tracked);
+                publish_generation(&self.shared, tracked);
                 // It may have grown while it waited.
                 self.catalog.check_at(*id, now);
             }
@@ -75,7 +75,7 @@ impl Follower {
 }
 
 /// Makes the generation readable for consumers.
-fn give_out(shared: &Shared, tracked: &mut Tracked) {
+fn publish_generation(shared: &Shared, tracked: &mut Tracked) {
     let Some(row) = &tracked.row else { return };
     let generation = Arc::new(Generation {
         id: row.id,

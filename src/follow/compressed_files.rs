@@ -94,7 +94,7 @@ impl Follower {
         tracked.handle.update(|known| std::mem::replace(&mut known.facts.size, size) != size)
     }
 
-    /// The file has changed: its generation is identified anew after unpacking.
+    /// The file has changed: its generation is identified again after unpacking.
     pub fn unpack_again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = tracked.row.clone() else {
@@ -173,14 +173,14 @@ impl Follower {
     /// Frees the space of the copy and unpacks again later.
     pub fn retry_unpacking(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let now = self.now();
-        let made_room =
+        let freed_space =
             self.free_any_copy() || self.close_read_compressed_file(|t| !t.handle.is_idle());
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let at = *tracked.retry_unpacking_at.get_or_insert_with(|| {
             compressed.empty();
             now + RETRY_DELAY
         });
-        if made_room || now >= at {
+        if freed_space || now >= at {
             tracked.retry_unpacking_at = None;
             self.unpacker.unpack_again(id, compressed);
         }
@@ -192,8 +192,8 @@ impl Follower {
         let read = |tracked: &&Tracked| {
             // In a `--once` run, nothing is read before the end of the first pass.
             let known = tracked.stage == Stage::AwaitingCommit && self.shared.once();
-            let over = tracked.stage == Stage::Ended || known;
-            let row = tracked.row.as_ref().filter(|_| over && !tracked.is_being_unpacked());
+            let is_over = tracked.stage == Stage::Ended || known;
+            let row = tracked.row.as_ref().filter(|_| is_over && !tracked.is_being_unpacked());
             tracked.compressed.is_some()
                 && (once || !tracked.is_segment)
                 && wanted(tracked)
@@ -266,7 +266,7 @@ impl Follower {
     /// The file was closed after all consumers had read it, and still exists unchanged.
     pub fn is_closed_compressed(&self, row: &GenerationRow) -> bool {
         let file = row.file_key();
-        self.scan_state.closed_compressed_files().any(|passed| passed == file)
+        self.scan_state.closed_compressed_files().any(|closed| closed == file)
     }
 
     /// Reopens closed files that a consumer added later has not read.
@@ -274,9 +274,9 @@ impl Follower {
         if self.scan_state.closed_compressed.is_empty() {
             return;
         }
-        let passed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
+        let closed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
         let gone = self.shared.gone();
-        let rows = gone.values().filter(|row| passed.contains(&row.file_key()));
+        let rows = gone.values().filter(|row| closed.contains(&row.file_key()));
         let rows: Vec<GenerationRow> = rows.cloned().collect();
         drop(gone);
         let unread = rows.iter().filter(|row| !self.is_read_by_all(row));
@@ -377,7 +377,7 @@ impl Follower {
         // A file that was unpacked while standard input was open may have grown since: two checks find that, and it is
         // unpacked again.
         for _ in 0..3 {
-            self.unpacker.finish();
+            self.unpacker.wait_until_done();
             for id in self.catalog.ids() {
                 if self.catalog.get(id).is_some_and(|tracked| tracked.compressed.is_some()) {
                     self.check_file(id);

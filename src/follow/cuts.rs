@@ -141,8 +141,8 @@ fn is_needless(
     if row.mark.offset.saturating_sub(cut) > MAX_NEXT_LINE {
         return None;
     }
-    let behind = read(file, cut, size.min(cut + MAX_NEXT_LINE))?;
-    let end = cut + row.encoding.line_end(&behind, cut)? as u64;
+    let next_bytes = read(file, cut, size.min(cut + MAX_NEXT_LINE))?;
+    let end = cut + row.encoding.line_end(&next_bytes, cut)? as u64;
     // Another format begins within the line: that is a boundary of its own.
     let formats = row.formats.iter().map(|entry| entry.offset);
     if row.mark.offset >= end || formats.clone().any(|at| (cut..end).contains(&at)) {

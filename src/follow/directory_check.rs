@@ -34,23 +34,23 @@ pub(in crate::follow) struct RecordedDirectory<'a> {
 
 impl<'a> RecordedDirectory<'a> {
     pub fn of(row: &'a GenerationRow) -> Self {
-        let beside = directory_of(&row.path);
+        let file_directory = directory_of(&row.path);
         let Some(home) = &row.home else {
-            return RecordedDirectory { directory: beside, device: row.device, key: None };
+            return RecordedDirectory { directory: file_directory, device: row.device, key: None };
         };
         let directory =
-            if home.directory.as_os_str().is_empty() { beside } else { &home.directory };
+            if home.directory.as_os_str().is_empty() { file_directory } else { &home.directory };
         RecordedDirectory { directory, device: home.device, key: Some(home.key) }
     }
 
     /// The same directory exists, and is not just an empty mount point: a file that is not in it has been deleted.
     fn exists(&self, listings: &mut Listings) -> bool {
-        let same = |found: Metadata| {
+        let is_same = |found: Metadata| {
             found.dev() == self.device || self.key == Some(identity::key_of(&found))
         };
         // A row of an earlier version may have a path relative to an unknown working directory.
         self.directory.is_absolute()
-            && timed_fs::metadata(self.directory).is_ok_and(same)
+            && timed_fs::metadata(self.directory).is_ok_and(is_same)
             && listings.get(self.directory).is_ok()
     }
 }
@@ -89,9 +89,9 @@ mod tests {
                 .exists(&mut Listings::default())
         };
         assert!(exists(device, Some(key)));
-        assert!(exists(device + 1, Some(key)), "its device has another number since a reboot");
-        assert!(exists(device, Some(other)), "it was made anew");
-        assert!(!exists(device + 1, Some(other)), "where it is not mounted");
+        assert!(exists(device + 1, Some(key)), "its device number changed at a reboot");
+        assert!(exists(device, Some(other)), "it was created again");
+        assert!(!exists(device + 1, Some(other)), "not mounted");
         assert!(!exists(device + 1, None), "a row of an earlier version");
         let missing = directory.join("missing");
         let directory = RecordedDirectory { directory: &missing, device, key: Some(key) };

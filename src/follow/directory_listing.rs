@@ -47,12 +47,12 @@ pub(in crate::follow) struct Listings {
 
 impl Listings {
     pub fn get(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
-        if let Some(known) = self.directories.get(directory) {
-            return known.clone().map_err(io::Error::from);
+        if let Some(cached) = self.directories.get(directory) {
+            return cached.clone().map_err(io::Error::from);
         }
         let listed = list(directory).map(Arc::new);
-        let kept = listed.as_ref().map(Arc::clone).map_err(io::Error::kind);
-        self.directories.insert(directory.to_owned(), kept);
+        let cached = listed.as_ref().map(Arc::clone).map_err(io::Error::kind);
+        self.directories.insert(directory.to_owned(), cached);
         listed
     }
 

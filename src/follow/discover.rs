@@ -124,23 +124,27 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
     }
     let Some(name) = path.file_name() else { return false };
     let plain = path.with_file_name(OsString::from_vec(rotated_names::root(path)));
-    source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
-        // A path that cannot be read now may be a directory.
-        let is_directory = match timed_fs::metadata(&meant) {
-            Ok(found) => found.is_dir(),
-            Err(error) => timed_fs::is_stuck(&error),
-        };
-        if is_directory {
-            return path.parent() == Some(&*meant);
-        }
-        let rotated = || {
-            let of = meant
-                .file_name()
-                .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()));
-            of && meant.parent() == path.parent()
-        };
-        pattern::matches_path(&meant, path) || pattern::matches_path(&meant, &plain) || rotated()
-    })
+    source.paths.iter().filter_map(|configured| std::path::absolute(configured).ok()).any(
+        |configured| {
+            // A path that cannot be read now may be a directory.
+            let is_directory = match timed_fs::metadata(&configured) {
+                Ok(found) => found.is_dir(),
+                Err(error) => timed_fs::is_stuck(&error),
+            };
+            if is_directory {
+                return path.parent() == Some(&*configured);
+            }
+            let rotated = || {
+                let has_suffix = configured
+                    .file_name()
+                    .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()));
+                has_suffix && configured.parent() == path.parent()
+            };
+            pattern::matches_path(&configured, path)
+                || pattern::matches_path(&configured, &plain)
+                || rotated()
+        },
+    )
 }
 
 /// A temporary file of an editor, unless the pattern asks for its suffix.
@@ -346,17 +350,17 @@ impl Walk<'_> {
     }
 
     fn add_file(&mut self, path: PathBuf, place: Place, link: bool) {
-        let owned = match self
+        let own_file = match self
             .checked_source
             .map(|source| (source, self.result.own.owner(&path, place, link)))
         {
             Some((_, Err(error))) => return self.record_unreadable(path, error),
-            Some((source, Ok(owned))) => owned.map(|owned| (source, owned)),
+            Some((source, Ok(own_file))) => own_file.map(|own_file| (source, own_file)),
             None => None,
         };
-        if let Some((source, owned)) = owned {
-            if !self.result.problems.iter().any(|problem| problem.is_own(&owned)) {
-                self.result.problems.push(Problem::Own(owned, source.clone()));
+        if let Some((source, own_file)) = own_file {
+            if !self.result.problems.iter().any(|problem| problem.is_own(&own_file)) {
+                self.result.problems.push(Problem::Own(own_file, source.clone()));
             }
             return;
         }

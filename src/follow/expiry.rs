@@ -1,4 +1,4 @@
-//! Ends generations: after deletion, once all consumers have read them, and finally removes their rows.
+//! Ends generations whose files were deleted, closes files that all consumers have read, and removes expired rows.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,11 +22,11 @@ impl Follower {
     pub fn close_unlinked_files(&mut self) {
         let now = self.now();
         let is_over = |tracked: &Tracked| {
-            let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
+            let is_identified = matches!(tracked.stage, Stage::Live | Stage::Ended);
             // It was always empty, or nothing could be unpacked.
             let empty = tracked.is_undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
             let quiet = tracked.quiet_for(now) >= UNLINKED_QUIET_LIMIT;
-            tracked.is_nameless() && !tracked.is_segment && quiet && (settled || empty)
+            tracked.is_nameless() && !tracked.is_segment && quiet && (is_identified || empty)
         };
         let attended = self.catalog.needing_attention();
         let ids = attended.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_over));
@@ -45,10 +45,10 @@ impl Follower {
                 self.shared.changed();
             }
             let Some(row) = tracked.row.clone() else { continue };
-            let is_through = self.is_read_by_all(&row);
-            if is_through && row.rest.is_some() {
+            let is_read = self.is_read_by_all(&row);
+            if is_read && row.rest.is_some() {
                 self.drop_rest(id);
-            } else if is_through {
+            } else if is_read {
                 self.close_file(id);
             } else {
                 self.read_from_rest(id);
@@ -129,9 +129,9 @@ impl Follower {
             let ended = matches!(tracked.stage, Stage::Ended | Stage::AwaitingCopy(_));
             ended && !tracked.handle.has_bytes()
         };
-        let held =
+        let open_rows =
             self.identified_files().filter(|tracked| over(tracked)).filter_map(|t| t.row.clone());
-        let rows: Vec<GenerationRow> = held.collect();
+        let rows: Vec<GenerationRow> = open_rows.collect();
         for row in rows {
             if let Some(slowest) =
                 self.shared.slowest(&GenerationRow { ended: None, ..row.clone() })
@@ -149,30 +149,30 @@ impl Follower {
     /// moment for copies first.
     pub fn end_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
-        let waits = !self.shared.once() && self.now() < since + COPY_SEARCH_TIME;
-        if waits || self.shared.gone().is_empty() {
+        let must_wait = !self.shared.once() && self.now() < since + COPY_SEARCH_TIME;
+        if must_wait || self.shared.gone().is_empty() {
             return;
         }
         let rows = self.rows_without_file(|id| !self.shared.is_orphan(id));
         let mut checks = DirectoryChecks::default();
-        let mut news = false;
+        let mut changed = false;
         for row in &rows {
             let mut directory_exists =
                 |row| checks.directory_exists(row, &mut self.listings.borrow_mut());
             if !self.may_still_exist(row) && directory_exists(row) {
                 self.end_row(row);
-                news = true;
+                changed = true;
             }
         }
-        if news {
+        if changed {
             self.shared.changed();
         }
     }
 
     /// Copies of rows that have no file and have not ended.
     pub fn rows_without_file(&self, wanted: impl Fn(GenerationId) -> bool) -> Vec<GenerationRow> {
-        let gone = self.shared.gone();
-        let rows = gone.values().filter(|row| row.ended.is_none());
+        let unheld_rows = self.shared.gone();
+        let rows = unheld_rows.values().filter(|row| row.ended.is_none());
         let rows =
             rows.filter(|row| self.catalog.by_generation(row.id).is_none() && wanted(row.id));
         rows.cloned().collect()
@@ -185,19 +185,19 @@ impl Follower {
             store.put_generation(row.clone());
         }
         let id = row.id;
-        if let Some(gone) = self.shared.gone().get_mut(&id) {
-            *gone = row;
+        if let Some(stored) = self.shared.gone().get_mut(&id) {
+            *stored = row;
         }
         // Tells waiting readers that no more bytes will come.
         self.shared.mark(id);
     }
 
-    /// Ends orphans (generations that no source matches) whose file is no longer in its directory. Scans do not look
-    /// for their files.
+    /// Ends orphans (generations that no source matches) whose file is no longer in its directory. Scans do not
+    /// search for these files.
     fn end_orphans(&mut self) {
         let rows = self.rows_without_file(|id| self.shared.is_orphan(id));
         let mut checks = DirectoryChecks::default();
-        let mut news = false;
+        let mut changed = false;
         for row in rows.iter().filter(|row| row.rest.is_none()) {
             let listings = &mut self.listings.borrow_mut();
             let file = row.file_key();
@@ -208,10 +208,10 @@ impl Follower {
             if matches!(listings.find(RecordedDirectory::of(row).directory, file), Ok(None)) {
                 self.end_row(row);
                 self.report_ended_orphan(row);
-                news = true;
+                changed = true;
             }
         }
-        if news {
+        if changed {
             self.shared.changed();
         }
     }
@@ -255,11 +255,11 @@ impl Follower {
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
         // A compressed file that was read and still exists would be read again without its row.
-        let passed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
-        let mut gone = self.shared.gone();
+        let closed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
+        let mut unheld_rows = self.shared.gone();
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
-        let over = gone.values_mut().filter(|row| row.ended.is_some() && is_due(row));
-        for row in over.filter(|row| !passed.contains(&row.file_key())) {
+        let over = unheld_rows.values_mut().filter(|row| row.ended.is_some() && is_due(row));
+        for row in over.filter(|row| !closed.contains(&row.file_key())) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
             match absence.long >= ROW_RETENTION {
@@ -267,7 +267,7 @@ impl Follower {
                 false => store.put_generation(row.clone()),
             }
         }
-        drop(gone);
+        drop(unheld_rows);
         for row in old {
             // No consumer reads an orphan, so its row would stay forever. If unread bytes of it are kept, it waits for
             // a source.

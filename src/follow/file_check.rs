@@ -34,15 +34,15 @@ impl Follower {
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
         let links = metadata.nlink();
         // An earlier check saw the growth but could not handle it (full disk, failed read).
-        let left = tracked.stage == Stage::Live
+        let growth_unhandled = tracked.stage == Stage::Live
             && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
-        let still = unchanged && !left && !tracked.handle.doubted();
-        if still && links == tracked.links {
+        let is_handled = unchanged && !growth_unhandled && !tracked.handle.doubted();
+        if is_handled && links == tracked.links {
             return false;
         }
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         tracked.links = links;
-        if still {
+        if is_handled {
             return false;
         }
         let Ok(Some(file)) = tracked.handle.open_file() else { return false };
@@ -109,11 +109,11 @@ impl Follower {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
         tracked.handle.take_doubt();
-        let short = {
+        let is_short_copy = {
             let known = tracked.handle.known();
             tracked.stage == Stage::Ended && known.available < known.facts.size
         };
-        if short {
+        if is_short_copy {
             if tracked.size > mark.offset {
                 self.split_from_grown_copy(id);
             }

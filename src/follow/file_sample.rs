@@ -23,11 +23,11 @@ pub(in crate::follow) const LINE_SEARCH_BYTES: u64 = 1024 * 1024;
 pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::Result<u64> {
     let (mut at, mut bytes) = (from, [0; 64 * 1024]);
     while at < to {
-        let wanted = (to - at).min(bytes.len() as u64) as usize;
-        let read = read_full(file, &mut bytes[..wanted], at)?;
+        let len = (to - at).min(bytes.len() as u64) as usize;
+        let read = read_full(file, &mut bytes[..len], at)?;
         let nuls = nul_run(&bytes[..read]);
         at += nuls as u64;
-        if nuls < wanted {
+        if nuls < len {
             break;
         }
         // The file system knows where the next data is.
@@ -62,11 +62,11 @@ pub(in crate::follow) fn read_sample(
 /// bytes of other encodings count as text.
 pub(in crate::follow) fn looks_binary(sample: &[u8]) -> bool {
     let is_text = |byte: u8| matches!(byte, 0x07..=0x0d | 0x1b | 0x20..=0x7e | 0x80..);
-    let odd = sample
+    let control_runs = sample
         .chunk_by(|one, other| *one == 0 && *other == 0)
         .filter(|run| !is_text(run[0]))
         .count();
-    odd > 8 && odd * 30 > sample.len()
+    control_runs > 8 && control_runs * 30 > sample.len()
 }
 
 pub(in crate::follow) fn sample_is_enough(sample: &[u8]) -> bool {
@@ -106,8 +106,8 @@ pub(in crate::follow) fn last_line_end(
         if read_full(file, &mut bytes, begin).ok()? < bytes.len() {
             return None;
         }
-        if let Some(behind) = encoding.last_line_end(&bytes, begin) {
-            return Some(begin + behind as u64);
+        if let Some(after) = encoding.last_line_end(&bytes, begin) {
+            return Some(begin + after as u64);
         }
         end = begin;
     }

@@ -279,8 +279,8 @@ impl Follower {
             self.work.open_records.insert(id);
         }
         let (doubted, misfit) = (tracked.handle.doubted(), tracked.handle.take_misfit());
-        let looked_for = doubted || tracked.compressed.is_some();
-        if looked_for && self.check_file(id) {
+        let must_check = doubted || tracked.compressed.is_some();
+        if must_check && self.check_file(id) {
             self.shared.changed();
         }
         if misfit {
@@ -302,19 +302,19 @@ impl Follower {
 
     fn time_to_next_pass(&self) -> Duration {
         let now = self.now();
-        let state_came = self.phase == Phase::BeforeState && self.shared.store.get().is_some();
-        if state_came || !self.work.rescuing.is_empty() {
+        let state_loaded = self.phase == Phase::BeforeState && self.shared.store.get().is_some();
+        if state_loaded || !self.work.rescuing.is_empty() {
             return Duration::ZERO;
         }
         // Files that wait for a commit have no earlier deadline than that commit.
         let open_records = self.work.open_records.iter().filter(|id| !self.pending.is_urgent(**id));
-        let closes = open_records.filter_map(|id| self.close_due_at(self.catalog.get(*id)?));
-        let dues = [
+        let close_times = open_records.filter_map(|id| self.close_due_at(self.catalog.get(*id)?));
+        let deadlines = [
             Some(self.schedule.next_due(self.shared.once())),
             self.pending.next_due(),
-            closes.min(),
+            close_times.min(),
         ];
-        let next = dues.into_iter().flatten().min().unwrap_or(now + MAX_SLEEP);
+        let next = deadlines.into_iter().flatten().min().unwrap_or(now + MAX_SLEEP);
         next.saturating_sub(now).min(MAX_SLEEP)
     }
 

@@ -15,10 +15,10 @@ impl Follower {
     pub fn repeat_open_votes(&mut self) {
         let grown = std::mem::take(&mut self.work.grown);
         let is_due = |tracked: &Tracked| {
-            let more = |row: &GenerationRow| row.mark.offset != tracked.last_vote_at;
+            let has_more = |row: &GenerationRow| row.mark.offset != tracked.last_vote_at;
             tracked.needs_vote
                 && tracked.stage == Stage::Live
-                && tracked.row.as_ref().is_some_and(more)
+                && tracked.row.as_ref().is_some_and(has_more)
         };
         let due = grown.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_due));
         let due: Vec<FileId> = due.collect();
@@ -91,9 +91,9 @@ impl Follower {
 /// The entries with the new one appended; `None` if it equals the current one.
 fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry>> {
     let current = row.formats.last();
-    let same =
+    let is_current =
         current.is_some_and(|now| now.format == entry.format && now.parameters == entry.parameters);
-    if same {
+    if is_current {
         return None;
     }
     let mut formats: Vec<FormatEntry> =

@@ -17,9 +17,9 @@ impl Follower {
             return;
         }
         let time = self.shared.clock.now();
-        let mut news = false;
+        let mut changed = false;
         for mount in &stuck {
-            news |= self.scan_state.hung_mounts.insert(mount.point.clone());
+            changed |= self.scan_state.hung_mounts.insert(mount.point.clone());
             let topic = Topic::Stuck(mount.point.clone());
             self.shared.board.say(topic, Level::Error, time, notices::stuck(mount));
         }
@@ -29,11 +29,11 @@ impl Follower {
         for point in answering {
             self.scan_state.hung_mounts.remove(&point);
             self.shared.board.unsay(&Topic::Stuck(point));
-            news = true;
+            changed = true;
             // Find changes that happened there meanwhile.
             self.schedule.hint_scan();
         }
-        if news {
+        if changed {
             self.mark_hung_files();
             self.shared.changed();
         }

@@ -54,12 +54,12 @@ impl Follower {
         let (Some(compressed), Some(row)) = (&tracked.compressed, &tracked.row) else {
             return false;
         };
-        let over =
+        let is_complete =
             tracked.stage == Stage::Ended && tracked.is_fully_unpacked() && !tracked.is_segment;
         // A `--once` run ends soon and needs no space later.
-        let kept = self.shared.config.once || tracked.handle.is_idle();
+        let stays = self.shared.config.once || tracked.handle.is_idle();
         let needed = tracked.handle.readers.is_shown() || !self.is_read_by_all(row);
-        if !over || kept || needed {
+        if !is_complete || stays || needed {
             return false;
         }
         let Ok(head) = Head::read(&compressed.copy) else { return false };
@@ -146,8 +146,8 @@ pub(in crate::follow) fn has_waiting_reader(
     tracked: &Tracked,
     compressed: &CompressedFile,
 ) -> bool {
-    let begun = compressed.progress() == Progress::Unfinished || compressed.size() > 0;
-    tracked.handle.is_idle() && (begun || tracked.handle.readers.is_wanted())
+    let is_unpacking = compressed.progress() == Progress::Unfinished || compressed.size() > 0;
+    tracked.handle.is_idle() && (is_unpacking || tracked.handle.readers.is_wanted())
 }
 
 /// A reader, perhaps without a cursor in the state, has read a part of it.

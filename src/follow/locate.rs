@@ -35,12 +35,12 @@ pub(in crate::follow) type ContentTest<'a> = &'a dyn Fn(&Follower, &File) -> boo
 impl Follower {
     /// The source that a generation belongs to now: the one with its name if that matches its path, else any that does.
     pub fn source_of(&self, row: &GenerationRow) -> Option<usize> {
-        let means = |source: &Arc<SourceConfig>| {
+        let matches = |source: &Arc<SourceConfig>| {
             [&row.path, &row.first_path].into_iter().any(|path| discover::means(source, path))
         };
         let of_name = self.sources.iter().position(|source| *source.name == *row.source);
-        let named = of_name.filter(|index| means(&self.sources[*index]));
-        named.or_else(|| self.sources.iter().position(means))
+        let by_name = of_name.filter(|index| matches(&self.sources[*index]));
+        by_name.or_else(|| self.sources.iter().position(matches))
     }
 
     /// Assigns generations without an open file to the sources that match them now, even if those have new names.
@@ -112,12 +112,12 @@ impl Follower {
     /// their new content has never been read.
     fn find_reused_files(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
-        let left = |row: &GenerationRow| match row.moved {
+        let former_file = |row: &GenerationRow| match row.moved {
             Some(_) => Some(row.identity.file_key()),
             None => (row.ended.is_some() && row.path == row.first_path).then(|| row.file_key()),
         };
-        let left = rows.iter().filter_map(|row| Some((row, left(row)?)));
-        let files: Vec<(usize, FileKey)> = left
+        let former_files = rows.iter().filter_map(|row| Some((row, former_file(row)?)));
+        let files: Vec<(usize, FileKey)> = former_files
             .filter(|(_, file)| file.birth != 0)
             .filter_map(|(row, file)| Some((self.source_of(row)?, file)))
             .collect();
@@ -125,9 +125,10 @@ impl Follower {
             let Ok(file) = timed_fs::open(path) else { return false };
             let Ok(metadata) = file.metadata() else { return false };
             let key = identity::key_of(&metadata);
-            let mut lives =
+            let mut generations =
                 rows.iter().filter(|row| row.file_key() == key || row.identity.file_key() == key);
-            metadata.len() > 0 && !lives.any(|life| follower.holds_generation(&file, life))
+            metadata.len() > 0
+                && !generations.any(|generation| follower.holds_generation(&file, generation))
         };
         self.find_by_inode(files, &rows, &is_new);
     }
@@ -236,9 +237,9 @@ impl Follower {
                     path.file_name()
                         .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()))
                 };
-                let called = labels.iter().any(is_rotated)
+                let has_rotated_name = labels.iter().any(is_rotated)
                     || roots.contains(&rotated_names::root(Path::new(name)));
-                if called {
+                if has_rotated_name {
                     found.push((directory.join(name), place));
                 }
             }
@@ -310,13 +311,13 @@ impl Follower {
     fn find_files_created_meanwhile(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.gone().values().cloned().collect();
         let rows = rows.iter().filter_map(|row| Some((self.source_of(row)?, row)));
-        let held = self
+        let open_rows = self
             .identified_files()
             .filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
-        let known = held.chain(rows);
+        let all_rows = open_rows.chain(rows);
         // Per path, the time of its latest generation.
         let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
-        for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {
+        for (source, row) in all_rows.filter(|(_, row)| row.first_path.is_absolute()) {
             let place = Place { device: row.device, inode: row.file_key().inode };
             let seen = (source, row.first_seen, place);
             let latest = since.entry(row.first_path.clone()).or_insert(seen);

@@ -69,14 +69,14 @@ impl Own {
         locate: impl Fn(&Path) -> io::Result<Place>,
     ) -> OwnFiles {
         let mut places = OwnFiles::default();
-        let mut known = HashMap::new();
+        let mut located = HashMap::new();
         let mut at = |path: &Path| {
             let place = match locate(path) {
                 Ok(place) => place,
                 Err(error) if timed_fs::is_stuck(&error) => *before.last_known.get(path)?,
                 Err(_) => return None,
             };
-            known.insert(path.to_owned(), place);
+            located.insert(path.to_owned(), place);
             Some(place)
         };
         for (directories, found) in [
@@ -101,7 +101,7 @@ impl Own {
         if let Some(place) = standard_output().filter(|_| self.standard_output) {
             places.files.insert(place, STANDARD_OUTPUT.into());
         }
-        places.last_known = known;
+        places.last_known = located;
         places
     }
 }
@@ -122,8 +122,8 @@ impl OwnFiles {
         let path = real.as_deref().unwrap_or(path);
         let directory = self.directory(directory_of(path))?;
         let name = path.file_name().unwrap_or_default().to_owned();
-        let named = || self.named.get(&(directory.place?, name)).cloned();
-        Ok(directory.owner.or_else(named))
+        let by_name = || self.named.get(&(directory.place?, name)).cloned();
+        Ok(directory.owner.or_else(by_name))
     }
 
     /// The own files that exist now.
@@ -132,8 +132,8 @@ impl OwnFiles {
     }
 
     fn directory(&mut self, path: &Path) -> io::Result<Directory> {
-        if let Some(known) = self.checked.get(path) {
-            return Ok(known.clone());
+        if let Some(located) = self.checked.get(path) {
+            return Ok(located.clone());
         }
         let place = unless_stuck(timed_fs::metadata(path))?.map(|found| Place::of(&found));
         let owner = match place.and_then(|place| self.flat_directories.get(&place)) {

@@ -25,8 +25,8 @@ fn matches_components(pattern: &[OsString], path: &[OsString]) -> bool {
         return (0..=path.len()).any(|skipped| matches_components(rest, &path[skipped..]));
     }
     let Some((name, below)) = path.split_first() else { return false };
-    let same = first == name || matches(first.as_bytes(), name.as_bytes());
-    same && matches_components(rest, below)
+    let is_match = first == name || matches(first.as_bytes(), name.as_bytes());
+    is_match && matches_components(rest, below)
 }
 
 /// The whole name matches.
@@ -41,8 +41,8 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
         if pattern.get(p) == Some(&b'*') {
             star = Some((p, n));
             p += 1;
-        } else if let Some(taken) = one(&pattern[p..], name[n]) {
-            p += taken;
+        } else if let Some(length) = match_one(&pattern[p..], name[n]) {
+            p += length;
             n += 1;
         } else if let Some((at, from)) = star {
             star = Some((at, from + 1));
@@ -56,16 +56,16 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// Number of pattern bytes that match this byte; `None` if they do not match.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
     match *pattern.first()? {
         b'?' => Some(1),
-        b'[' => set(pattern, byte),
+        b'[' => match_set(pattern, byte),
         literal => (literal == byte).then_some(1),
     }
 }
 
 /// A set without a closing bracket is a literal bracket.
-fn set(pattern: &[u8], byte: u8) -> Option<usize> {
+fn match_set(pattern: &[u8], byte: u8) -> Option<usize> {
     let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
     let first = if negated { 2 } else { 1 };
     // A `]` right after the bracket is a member.

@@ -156,25 +156,25 @@ impl Follower {
         let roots: Vec<_> = chain.iter().map(|path| rotated_names::root(path)).collect();
         // Files may be renamed again while they are listed.
         for _ in 0..5 {
-            let mut news = false;
+            let mut changed = false;
             for (path, listed) in self.siblings(path) {
                 if is_new && !roots.contains(&rotated_names::root(&path)) {
                     continue;
                 }
                 let Ok(metadata) = timed_fs::metadata(&path) else {
-                    news = true;
+                    changed = true;
                     continue;
                 };
                 let place = Place::of(&metadata);
-                news |= place != listed;
+                changed |= place != listed;
                 let birth = Timestamp(identity::birth(&metadata));
                 let between = birth >= since && birth <= until && birth.0 > 0;
                 if between && self.catalog.by_place(place).is_none() {
                     let between = FoundFile { source, path, place };
-                    news |= self.find_or_open(&between, Origin::RotatedMeanwhile).is_some();
+                    changed |= self.find_or_open(&between, Origin::RotatedMeanwhile).is_some();
                 }
             }
-            if !news {
+            if !changed {
                 return;
             }
             for path in &chain {

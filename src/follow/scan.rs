@@ -27,11 +27,11 @@ impl Follower {
         let began = self.now();
         let time = self.shared.clock.now();
         let times = self.scan_state.directory_times.retake(time);
-        let sure = self.scan_state.is_complete
+        let can_skip = self.scan_state.is_complete
             && !self.scan_state.has_links
             && self.scan_state.unopened.is_empty();
-        let same = times.prove_nothing_changed_since(&self.scan_state.directory_times);
-        if !sure || !same || self.schedule.scan_must_be_complete(began) {
+        let is_unchanged = times.prove_nothing_changed_since(&self.scan_state.directory_times);
+        if !can_skip || !is_unchanged || self.schedule.scan_must_be_complete(began) {
             return self.scan_with(times);
         }
         self.scan_state.last_scan = Some(time);
@@ -124,15 +124,15 @@ impl Follower {
 
     fn report_problems(&self, result: &ScanResult) {
         let time = self.shared.clock.now();
-        let mut news = self.shared.board.keep_current(&result.problems);
+        let mut changed = self.shared.board.keep_current(&result.problems);
         // A mount that does not respond has one notice for the whole mount.
-        let told = |problem: &&Problem| !problem.is_stuck();
-        for problem in result.problems.iter().filter(told) {
+        let has_own_notice = |problem: &&Problem| !problem.is_stuck();
+        for problem in result.problems.iter().filter(has_own_notice) {
             let topic = Topic::Path(problem.path().to_owned());
             let text = problem.text(self.shared.config.once);
-            news |= self.shared.board.say(topic, problem.level(), time, text);
+            changed |= self.shared.board.say(topic, problem.level(), time, text);
         }
-        if news {
+        if changed {
             self.shared.changed();
         }
     }
@@ -277,9 +277,9 @@ impl Follower {
 
     /// Updates the path of a file after a rename. The path is a label, not an identity.
     pub fn set_path(&mut self, id: FileId, path: &Path) {
-        let same =
+        let is_unchanged =
             self.catalog.get(id).is_none_or(|tracked| *tracked.handle.known().facts.path == *path);
-        let Some(tracked) = self.catalog.get_mut(id).filter(|_| !same) else { return };
+        let Some(tracked) = self.catalog.get_mut(id).filter(|_| !is_unchanged) else { return };
         tracked.handle.found_at(path);
         tracked.handle.update(|known| {
             known.facts.path = Arc::from(path);

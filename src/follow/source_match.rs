@@ -11,20 +11,20 @@ use super::own_files::{Own, OwnFiles};
 /// created.
 pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
-    let there = discover::scan(&sources, own, &OwnFiles::default())
+    let existing = discover::scan(&sources, own, &OwnFiles::default())
         .problems
         .into_iter()
         .filter_map(|problem| match problem {
             Problem::Own(path, source) => Some((path, source)),
             _ => None,
         });
-    let mut meant: Vec<(PathBuf, Arc<str>)> = there.collect();
+    let mut matched: Vec<(PathBuf, Arc<str>)> = existing.collect();
     for output in &own.outputs {
         let Ok(path) = std::path::absolute(output) else { continue };
         let source = sources.iter().find(|source| discover::means(source, &path));
-        if let Some(source) = source.filter(|_| meant.iter().all(|(known, _)| known != output)) {
-            meant.push((output.clone(), source.name.clone()));
+        if let Some(source) = source.filter(|_| matched.iter().all(|(known, _)| known != output)) {
+            matched.push((output.clone(), source.name.clone()));
         }
     }
-    meant
+    matched
 }

@@ -52,12 +52,12 @@ impl Follower {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let (name, path) = (tracked.handle.source.name.clone(), tracked.handle.path());
         let by_name = sources.iter().position(|source| source.name == name);
-        let means = |source: &Arc<SourceConfig>| {
+        let matches = |source: &Arc<SourceConfig>| {
             let first = tracked.row.as_ref().map(|row| row.first_path.as_path());
             discover::means(source, &path)
                 || first.is_some_and(|path| discover::means(source, path))
         };
-        let index = by_name.or_else(|| sources.iter().position(means));
+        let index = by_name.or_else(|| sources.iter().position(matches));
         let Some(index) = index else { return self.release_file(id) };
         tracked.source = index;
         // A file without a name could not be found again: it is read to its end with its old source.
@@ -78,8 +78,8 @@ impl Follower {
     /// Reports unread bytes of generations that no source matches any more.
     pub fn report_orphans(&self) {
         for row in self.rows_without_file(|id| self.shared.is_orphan(id)) {
-            let left = self.shared.slowest(&row).map(|at| row.end().saturating_sub(at));
-            if let Some(bytes) = left.filter(|bytes| *bytes > 0) {
+            let unread = self.shared.slowest(&row).map(|at| row.end().saturating_sub(at));
+            if let Some(bytes) = unread.filter(|bytes| *bytes > 0) {
                 let text = notices::orphan(&row.path, &row.source, bytes);
                 let topic = Topic::Orphan(row.id);
                 self.shared.board.say(topic, Level::Warning, self.shared.clock.now(), text);

@@ -100,10 +100,12 @@ impl Follower {
     fn unfinished_line(&self, id: FileId) -> Option<u64> {
         let tracked = self.catalog.get(id)?;
         let row = tracked.row.as_ref()?;
-        let over = tracked.compressed.is_some() || tracked.place().is_none() || tracked.is_segment;
+        let is_complete =
+            tracked.compressed.is_some() || tracked.place().is_none() || tracked.is_segment;
         let now = self.shared.clock.now();
         let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= UNFINISHED_LINE_TIMEOUT;
-        if over || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet) {
+        if is_complete || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet)
+        {
             return None;
         }
         let file = tracked.file()?;
@@ -111,11 +113,12 @@ impl Follower {
         let first = || (end - row.start <= LINE_SEARCH_BYTES).then_some(row.start);
         let line = last_line_end(&file, row.start, end, row.encoding).or_else(first)?;
         // An earlier run has closed the line there, or a consumer has read a part of it.
-        let closed = row.cuts.last().is_some_and(|cut| *cut > line);
+        let was_closed = row.cuts.last().is_some_and(|cut| *cut > line);
         let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
-        let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line))
+        let is_partly_read = readers
+            .is_some_and(|readers| readers.into_values().any(|at| at > line))
             || self.catalog.history.sink_offset(row.id) > line;
-        (line < end && !closed && !taken).then_some(line)
+        (line < end && !was_closed && !is_partly_read).then_some(line)
     }
 
     /// Ends the file there for this run.

@@ -58,11 +58,11 @@ pub(in crate::follow) struct Met(Mutex<CutOff>);
 
 impl Met {
     pub fn add(&self, cut: CutOff) {
-        self.0.lock().expect("no holder of the cuts panics").add(cut);
+        self.0.lock().expect("no holder of this lock panics").add(cut);
     }
 
     pub fn take(&self) -> CutOff {
-        std::mem::take(&mut *self.0.lock().expect("no holder of the cuts panics"))
+        std::mem::take(&mut *self.0.lock().expect("no holder of this lock panics"))
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_first_truncated_record_is_reported_and_then_each_tenfold_number() {
         let of = |records| CutOff { records, bytes: 1 };
-        let news: Vec<u64> = (1..=1000).filter(|n| of(*n).should_report(of(n - 1))).collect();
-        assert_eq!(news, [1, 10, 100, 1000]);
+        let reported: Vec<u64> = (1..=1000).filter(|n| of(*n).should_report(of(n - 1))).collect();
+        assert_eq!(reported, [1, 10, 100, 1000]);
     }
 }

@@ -66,8 +66,9 @@ impl Follower {
                 continue;
             };
             self.search_copy_of(id);
-            let waits = self.is_unpacking() || now < until;
-            if !waits && self.catalog.get(id).is_some_and(|t| t.stage == Stage::AwaitingCopy(until))
+            let keeps_waiting = self.is_unpacking() || now < until;
+            if !keeps_waiting
+                && self.catalog.get(id).is_some_and(|t| t.stage == Stage::AwaitingCopy(until))
             {
                 self.end_without_copy(id);
             }
@@ -85,7 +86,8 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// Consumers may still deliver events that they hold in memory: they count the loss when they reach it.
+    /// Reports destroyed bytes. Consumers may still deliver events that they hold in memory: each counts its loss when
+    /// it reaches it.
     fn report_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
         let slowest = self.shared.slowest(&GenerationRow { ended: None, ..row.clone() });
@@ -97,7 +99,7 @@ impl Follower {
         self.shared.board.say(topic, level, self.shared.clock.now(), text);
     }
 
-    /// Searches among the undecided files, and beside the truncated one.
+    /// Searches for a copy among the undecided files and beside the truncated one.
     fn search_copy_of(&mut self, id: FileId) {
         self.open_copies_beside(id);
         let undecided = self.undecided_files();
@@ -116,7 +118,7 @@ impl Follower {
         }
     }
 
-    /// Rotated names need not match any configured path.
+    /// Opens possible copies with rotated names; they need not match any configured path.
     fn open_copies_beside(&mut self, id: FileId) {
         let Some(original) = self.catalog.get(id) else { return };
         let Some(row) = original.row.clone() else { return };
@@ -175,7 +177,7 @@ impl Follower {
         self.catalog.set_place(id, place, birth);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         // Neither file is ever appended to.
-        let over = matches!(tracked.stage, Stage::AwaitingCopy(_)) || compressed.is_some();
+        let is_complete = matches!(tracked.stage, Stage::AwaitingCopy(_)) || compressed.is_some();
         let moved = tracked.file_key();
         let Some(row) = &mut tracked.row else { return };
         // The bytes are available again in the copy.
@@ -195,10 +197,10 @@ impl Follower {
             known.facts.size = seen;
             known.facts.begin = 0;
             known.facts.start = start;
-            known.facts.state = if over { FileState::Ended } else { FileState::Rotated };
+            known.facts.state = if is_complete { FileState::Ended } else { FileState::Rotated };
             known.mark = end;
             known.available = size;
-            known.complete = over;
+            known.complete = is_complete;
         });
         drop(front);
         tracked.push_mark(end);
@@ -209,7 +211,7 @@ impl Follower {
         tracked.stage = match tracked.stage {
             // Published once its row is durable.
             Stage::AwaitingCommit => Stage::AwaitingCommit,
-            _ if over => Stage::Ended,
+            _ if is_complete => Stage::Ended,
             _ => Stage::Live,
         };
         let handle: Arc<_> = tracked.handle.clone();

@@ -92,14 +92,14 @@ impl CompressedFile {
     }
 
     /// Writes the copy from the start; bytes from an earlier attempt are overwritten.
-    fn unpack(&self, room: u64, stop: &dyn Fn() -> bool) -> Progress {
+    fn unpack(&self, space: u64, stop: &dyn Fn() -> bool) -> Progress {
         let input =
             BufReader::with_capacity(64 * 1024, OffsetReader { file: &*self.original, offset: 0 });
         self.consumed.store(0, Ordering::Release);
         let input = CountingReader { input, consumed: &self.consumed };
         let mut done = 0;
         let progress = match self.compression.unpack(input) {
-            Ok(mut input) => self.copy_all(&mut *input, room, stop, &mut done),
+            Ok(mut input) => self.copy_all(&mut *input, space, stop, &mut done),
             Err(error) => Progress::Failed(error.to_string()),
         };
         let written = SystemTime::now();
@@ -116,7 +116,7 @@ impl CompressedFile {
     fn copy_all(
         &self,
         input: &mut dyn Read,
-        room: u64,
+        space: u64,
         stop: &dyn Fn() -> bool,
         done: &mut u64,
     ) -> Progress {
@@ -133,7 +133,7 @@ impl CompressedFile {
                 }
                 Err(error) => return Progress::Corrupt(error.to_string()),
             };
-            if *done + read as u64 > room {
+            if *done + read as u64 > space {
                 return Progress::Full;
             }
             if let Err(error) = self.copy.own().write_all_at(&chunk[..read], *done) {
@@ -155,7 +155,7 @@ impl CompressedFile {
         }
     }
 
-    /// Cuts off what an earlier attempt wrote beyond `size`: the content may have become smaller.
+    /// Cuts off bytes that an earlier attempt wrote beyond `size`: the content may have become smaller.
     fn shrink_to(&self, size: u64) {
         let before = self.size.fetch_min(size, Ordering::AcqRel);
         self.used.fetch_sub(before.saturating_sub(size), Ordering::AcqRel);
@@ -250,7 +250,7 @@ impl Unpacker {
             return;
         }
         drop(waiting);
-        self.finish();
+        self.wait_until_done();
         let (queue, bell, directory) =
             (self.queue.clone(), self.bell.clone(), self.directory.clone());
         let (max_bytes, supervisor) = (self.max_bytes, self.supervisor.clone());
@@ -267,7 +267,7 @@ impl Unpacker {
     }
 
     /// Waits until the queue is empty.
-    pub fn finish(&mut self) {
+    pub fn wait_until_done(&mut self) {
         if let Some(thread) = self.thread.take() {
             // The supervisor has already reported a panic.
             let _ = thread.join();
@@ -276,7 +276,7 @@ impl Unpacker {
 
     pub fn stop(&mut self) {
         self.queue.stop.store(true, Ordering::Release);
-        self.finish();
+        self.wait_until_done();
     }
 }
 
@@ -306,13 +306,13 @@ impl Queue {
         while let Some((id, compressed)) = self.next() {
             let Some(compressed) = compressed.upgrade() else { continue };
             let others = compressed.used.load(Ordering::Acquire) - compressed.size();
-            let room = max_bytes.saturating_sub(others).min(free_bytes(directory) / 2);
+            let space = max_bytes.saturating_sub(others).min(free_bytes(directory) / 2);
             // The file was closed meanwhile, or the process ends.
             let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&compressed) == 1;
             // A panic in one file does not stop the others.
             let unpacked = supervisor.guard(PART, OnPanic::GoOn, || {
                 supervisor.checkpoint(PART);
-                compressed.unpack(room, &stop)
+                compressed.unpack(space, &stop)
             });
             let failed = || Progress::Failed("unpacking failed by a fault in Logwarden".to_owned());
             compressed.state().0 = unpacked.unwrap_or_else(|_| failed());

@@ -93,13 +93,13 @@ impl Catalog {
             forget(&mut self.by_file, &before, id);
         }
         tracked.birth = birth;
-        let look = (tracked.next_check, id);
+        let check = (tracked.next_check, id);
         match place {
             Some(place) => {
                 self.by_place.insert(place, id);
-                self.checks.insert(look);
+                self.checks.insert(check);
             }
-            None => _ = self.checks.remove(&look),
+            None => _ = self.checks.remove(&check),
         }
         if let Some(key) = tracked.file_key() {
             self.by_file.insert(key, id);

@@ -156,8 +156,8 @@ impl Tracked {
 
     /// It needs a step at each sweep, even while it does not change.
     pub fn needs_attention(&self) -> bool {
-        let settled = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Rejected);
-        !settled
+        let is_stable = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Rejected);
+        !is_stable
             || self.is_nameless()
             || self.is_segment
             || self.compressed.is_some()

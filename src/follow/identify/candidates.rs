@@ -55,8 +55,8 @@ impl Follower {
     pub(super) fn continues_elsewhere(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
             let followed = self.catalog.by_generation(id).and_then(|other| other.row.as_ref());
-            let gone = || self.shared.gone().get(&id).cloned();
-            let row = followed.cloned().or_else(gone);
+            let unheld = || self.shared.gone().get(&id).cloned();
+            let row = followed.cloned().or_else(unheld);
             let Some(known) = self.unheld_generation(id, row.as_ref()) else { continue };
             let elsewhere = followed.is_some() || known.file != subject.key;
             let mark = known.mark_within(subject);
@@ -78,13 +78,13 @@ impl Follower {
             return Ok(true);
         }
         let (Some(file), Some(row)) = (original.file(), &original.row) else { return Ok(true) };
-        let stands = bears(&file, &row.mark, self.key())?;
-        if !stands {
+        let bears_mark = bears(&file, &row.mark, self.key())?;
+        if !bears_mark {
             original.handle.raise_doubt();
             let both = [original.handle.id, subject.tracked.handle.id];
             self.shared.bell.ring(|hints| hints.files.extend(both));
         }
-        Ok(stands)
+        Ok(bears_mark)
     }
 }
 
@@ -94,16 +94,16 @@ pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io:
         // This is nearly always enough, and then the original need not be unpacked again.
         match subject.head.shared_with(head) {
             None => return Ok(Content::Differs),
-            Some(both) if both as u64 == subject.tracked.size => {
+            Some(common) if common as u64 == subject.tracked.size => {
                 return Ok(compare_length(subject.tracked.size, original.size));
             }
             Some(_) => {}
         }
     }
     let Some(other) = original.file_or_wait()? else { return Ok(Content::Differs) };
-    let both = original.size.min(subject.tracked.size);
-    let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
-        && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
+    let common = original.size.min(subject.tracked.size);
+    let alike = same_bytes(&other, subject.file, 0, common.min(WINDOW))?
+        && same_bytes(&other, subject.file, common.saturating_sub(WINDOW), common)?;
     Ok(if alike { compare_length(subject.tracked.size, original.size) } else { Content::Differs })
 }
 

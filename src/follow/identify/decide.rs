@@ -163,12 +163,14 @@ pub(in crate::follow) enum Decision<G> {
 /// followed under a name.
 pub(in crate::follow) fn keep_longest<G: Copy>(claims: &[(G, Claim, Evidence)]) -> Vec<(G, Claim)> {
     let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::AlreadyRead);
-    let beside = claims.iter().filter(|(_, claim, evidence)| {
+    let longest_separate = claims.iter().filter(|(_, claim, evidence)| {
         *claim == Claim::Separate && evidence.content >= Content::All
     });
-    let beside = beside.map(|(_, _, evidence)| evidence.known_bytes).max().unwrap_or(0);
+    let longest_separate =
+        longest_separate.map(|(_, _, evidence)| evidence.known_bytes).max().unwrap_or(0);
     let can_wait = |evidence: &Evidence| {
-        matches!(evidence.original, Original::Unlinked { .. }) && evidence.known_bytes < beside
+        matches!(evidence.original, Original::Unlinked { .. })
+            && evidence.known_bytes < longest_separate
     };
     let counts =
         |(_, claim, evidence): &&(G, Claim, Evidence)| !is_copy(*claim) || !can_wait(evidence);

@@ -54,8 +54,8 @@ impl Follower {
                 continue;
             }
             let extended = row.as_ref().is_some_and(|row| extends_short_copy(row, subject));
-            let begins_so = subject.head.matches(&known.identity, self.key()) && !extended;
-            let content = match begins_so {
+            let has_head = subject.head.matches(&known.identity, self.key()) && !extended;
+            let content = match has_head {
                 true => self.content_by_mark(subject, known.mark_within(subject))?,
                 false => Content::Differs,
             };
@@ -163,7 +163,7 @@ impl Follower {
             return Ok(None);
         };
         let Some(row) = &original.row else { return Ok(None) };
-        let standing = match original.stage {
+        let original_state = match original.stage {
             Stage::AwaitingCopy(_) => Original::Truncated,
             Stage::Live | Stage::AwaitingCommit if original.links == 0 => {
                 Original::Unlinked { over: original.quiet_for(self.now()) >= UNLINKED_QUIET_LIMIT }
@@ -176,18 +176,18 @@ impl Follower {
             _ if is_followed(original) => Original::Followed,
             _ => return Ok(None),
         };
-        let by_bytes = match standing {
+        let by_bytes = match original_state {
             Original::Followed => true,
             Original::Unpacked { .. } => subject.tracked.compressed.is_none(),
             _ => false,
         };
-        let standing = if by_bytes && !self.still_bears_mark(original, subject)? {
+        let original_state = if by_bytes && !self.still_bears_mark(original, subject)? {
             Original::Doubtful
         } else {
-            standing
+            original_state
         };
         let (content, mark) = match by_bytes {
-            true if standing == Original::Doubtful => {
+            true if original_state == Original::Doubtful => {
                 (self.content_by_mark(subject, &row.mark)?, row.mark)
             }
             true => (content_by_bytes(original, subject)?, row.mark),
@@ -209,7 +209,7 @@ impl Follower {
         Ok(Some(Evidence {
             is_same_file: false,
             is_superseded: false,
-            original: standing,
+            original: original_state,
             content,
             is_related: related,
             is_unique: unique,
@@ -350,11 +350,13 @@ impl Follower {
             return true;
         }
         let path = tracked.handle.path();
-        let gone = self.shared.gone();
-        let held = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
-        let near =
-            gone.values().chain(held).filter(|row| directory_of(&row.path) == directory_of(&path));
-        let known = near.map(|row| row.first_seen).min();
+        let unheld_rows = self.shared.gone();
+        let open_rows = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
+        let in_directory = unheld_rows
+            .values()
+            .chain(open_rows)
+            .filter(|row| directory_of(&row.path) == directory_of(&path));
+        let known = in_directory.map(|row| row.first_seen).min();
         known.is_some_and(|known| tracked.modified.is_some_and(|at| Timestamp::from(at) >= known))
     }
 }

@@ -76,30 +76,30 @@ impl Follower {
     /// identified.
     pub fn identify(&mut self, ids: &[FileId], last_call: bool) -> bool {
         let now = self.now();
-        let mut settled = false;
+        let mut identified = false;
         for id in ids {
             let Some(tracked) = self.catalog.get(*id).filter(|t| t.is_undecided()) else {
                 continue;
             };
-            let called =
+            let is_final =
                 last_call || (tracked.links == 0 && tracked.quiet_for(now) >= COPY_QUIET_TIME);
-            if !self.is_ready_to_classify(*id, called) {
+            if !self.is_ready_to_classify(*id, is_final) {
                 continue;
             }
-            match self.classify(*id, called) {
-                Ok(Action::Copy(generation)) if self.has_better_copy(*id, generation, called) => {
+            match self.classify(*id, is_final) {
+                Ok(Action::Copy(generation)) if self.has_better_copy(*id, generation, is_final) => {
                     self.set_stage(*id, Stage::PossibleCopy);
                 }
-                Ok(verdict) => self.apply(*id, verdict),
+                Ok(action) => self.apply(*id, action),
                 // The file it must be compared with is being unpacked again.
                 Err(error) if open_file::is_unpacking(&error) => {
                     self.shared.unpacking.store(true, Ordering::Release);
                 }
                 Err(error) => self.report_unreadable(*id, &error),
             }
-            settled |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::AwaitingCommit);
+            identified |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::AwaitingCommit);
         }
-        settled
+        identified
     }
 
     /// Binds files in which generations were last seen, before any file is taken for a copy.
@@ -150,8 +150,8 @@ impl Follower {
         }
         // A single line without a line end counts as complete when nothing was written for long.
         let quiet = tracked.quiet_for(self.now()) >= UNFINISHED_LINE_TIMEOUT;
-        let over = last_call || tracked.compressed.is_some() || quiet;
-        let len = if over { Some(head.final_len()) } else { head.complete_len() };
+        let is_complete = last_call || tracked.compressed.is_some() || quiet;
+        let len = if is_complete { Some(head.final_len()) } else { head.complete_len() };
         let Some(len) = len else { return Ok(Action::Wait) };
         let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());
         if tracked.is_segment {
@@ -178,22 +178,22 @@ impl Follower {
     }
 
     /// Another file holds more of the same generation, or may do so once it is unpacked.
-    fn has_better_copy(&mut self, id: FileId, generation: GenerationId, called: bool) -> bool {
+    fn has_better_copy(&mut self, id: FileId, generation: GenerationId, is_final: bool) -> bool {
         let size = |follower: &Self, id| follower.catalog.get(id).map_or(0, |tracked| tracked.size);
-        let this = size(self, id);
+        let own_size = size(self, id);
         let undecided = self.undecided_files();
-        let rivals = undecided.into_iter().filter(|rival| *rival != id);
-        rivals.into_iter().any(|rival| {
-            let Some(tracked) = self.catalog.get(rival) else { return false };
+        let others = undecided.into_iter().filter(|other| *other != id);
+        others.into_iter().any(|other| {
+            let Some(tracked) = self.catalog.get(other) else { return false };
             if tracked.is_unpacking() {
-                return !called;
+                return !is_final;
             }
-            let claims = || match self.classify(rival, true) {
+            let claims = || match self.classify(other, true) {
                 Ok(Action::Copy(of)) => of == generation,
                 Ok(_) => false,
-                Err(error) => open_file::is_unpacking(&error) && !called,
+                Err(error) => open_file::is_unpacking(&error) && !is_final,
             };
-            size(self, rival) > this && claims()
+            size(self, other) > own_size && claims()
         })
     }
 
@@ -217,8 +217,8 @@ impl Follower {
         Ok((other || self.continues_elsewhere(subject)?) && subject.key.birth != 0)
     }
 
-    fn apply(&mut self, id: FileId, verdict: Action) {
-        match verdict {
+    fn apply(&mut self, id: FileId, action: Action) {
+        match action {
             Action::Wait => {}
             Action::Unpack => self.unpack_if_compressed(id),
             Action::Binary(what) => self.reject_binary(id, what),

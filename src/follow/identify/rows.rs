@@ -31,7 +31,7 @@ impl Follower {
         let Some(file) = tracked.file() else { return };
         row.ended = None;
         row.absence = None;
-        place_in(&mut row, tracked);
+        set_location(&mut row, tracked);
         tracked.possibly_handed = tracked.size.max(row.end()).max(sink_end);
         tracked.needs_vote = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
@@ -136,7 +136,7 @@ impl Follower {
             home: None,
             identity,
         };
-        place_in(&mut row, tracked);
+        set_location(&mut row, tracked);
         if let Some(seen) = seen {
             tracked.push_mark(seen);
             tracked.possibly_handed = seen.offset;
@@ -159,7 +159,7 @@ impl Follower {
 }
 
 /// Updates the row with the path, device and times of its file.
-pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
+pub(in crate::follow) fn set_location(row: &mut GenerationRow, tracked: &Tracked) {
     row.set_path(&tracked.handle.path());
     row.source = tracked.handle.source.name.to_string();
     row.modified = tracked.modified.map(Timestamp::from);
