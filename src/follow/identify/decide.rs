@@ -11,7 +11,7 @@ pub(in crate::follow) struct Candidate {
     /// It has no name any more.
     pub is_unlinked: bool,
     /// It is compressed; its unpacked content is compared.
-    pub compressed: bool,
+    pub is_compressed: bool,
     /// It has not grown for two seconds, or nothing more will be written to it.
     pub is_quiet: bool,
     /// Nothing more will be written: the decision is made with the existing bytes.
@@ -25,22 +25,22 @@ pub(in crate::follow) struct Candidate {
 /// State of the file in which a generation was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Original {
-    /// Not open; not found in any searched directory, or it has other content now.
+    /// Not followed; not found in any searched directory, or it has other content now.
     Missing,
-    /// Not open; it exists and still has the known content.
+    /// Not followed; it exists and still has the known content.
     Present,
-    /// Not open; its path cannot be read.
+    /// Not followed; its path cannot be read.
     Unreachable,
     /// Followed, and truncated a moment ago.
     Truncated,
-    /// Open without a name; `over`: it has not grown for five minutes.
-    Unlinked { over: bool },
+    /// Open without a name; `is_quiet`: it has not grown for five minutes.
+    Unlinked { is_quiet: bool },
     /// Complete; read from the unpacked copy of a compressed file.
-    Unpacked { unlinked: bool },
+    Unpacked { is_unlinked: bool },
     /// Complete; read from the intake directory.
     InIntake,
     /// Complete; the file is still open.
-    Ended { unlinked: bool },
+    Ended { is_unlinked: bool },
     /// Followed under a name, but it lost the known content since its last check.
     Doubtful,
     /// Followed under a name.
@@ -116,20 +116,20 @@ pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Cl
         (O::Truncated, _) => Unrelated,
         // Moved to another file system. Its writer may still have the old file open.
         (O::Unlinked { .. }, More) if named => Copy,
-        (O::Unlinked { over }, content) if named => match content {
+        (O::Unlinked { is_quiet }, content) if named => match content {
             // Continuing in another file without a name would gain nothing.
             _ if candidate.is_unlinked && candidate.is_final => AlreadyRead,
             _ if candidate.is_unlinked => Wait,
-            All if over => Copy,
+            All if is_quiet => Copy,
             _ if candidate.is_final => Copy,
             _ => Wait,
         },
         (O::Unlinked { .. }, _) => Unrelated,
         (O::InIntake, _) if named => Copy,
         (O::InIntake, _) => Separate,
-        (O::Unpacked { unlinked } | O::Ended { unlinked }, _) if candidate.compressed => {
+        (O::Unpacked { is_unlinked } | O::Ended { is_unlinked }, _) if candidate.is_compressed => {
             match named {
-                true if unlinked => Copy,
+                true if is_unlinked => Copy,
                 true => Separate,
                 false => Unrelated,
             }

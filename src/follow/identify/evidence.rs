@@ -29,7 +29,7 @@ impl Follower {
         Candidate {
             origin: tracked.origin,
             is_unlinked: tracked.links == 0,
-            compressed: tracked.compressed.is_some(),
+            is_compressed: tracked.compressed.is_some(),
             is_quiet: last_call || tracked.quiet_for(self.now()) >= COPY_QUIET_TIME,
             is_final: last_call,
             is_recent: self.is_recent(tracked),
@@ -165,14 +165,14 @@ impl Follower {
         let Some(row) = &original.row else { return Ok(None) };
         let original_state = match original.stage {
             Stage::AwaitingCopy(_) => Original::Truncated,
-            Stage::Live | Stage::AwaitingCommit if original.links == 0 => {
-                Original::Unlinked { over: original.quiet_for(self.now()) >= UNLINKED_QUIET_LIMIT }
-            }
+            Stage::Live | Stage::AwaitingCommit if original.links == 0 => Original::Unlinked {
+                is_quiet: original.quiet_for(self.now()) >= UNLINKED_QUIET_LIMIT,
+            },
             Stage::Ended if original.place().is_none() => Original::InIntake,
             Stage::Ended if original.compressed.is_some() => {
-                Original::Unpacked { unlinked: original.links == 0 }
+                Original::Unpacked { is_unlinked: original.links == 0 }
             }
-            Stage::Ended => Original::Ended { unlinked: original.links == 0 },
+            Stage::Ended => Original::Ended { is_unlinked: original.links == 0 },
             _ if is_followed(original) => Original::Followed,
             _ => return Ok(None),
         };

@@ -8,13 +8,13 @@ use super::*;
 const PLAIN: Candidate = Candidate {
     origin: Origin::Path,
     is_unlinked: false,
-    compressed: false,
+    is_compressed: false,
     is_quiet: false,
     is_final: false,
     is_recent: true,
     has_new_content: false,
 };
-const UNPACKED: Candidate = Candidate { compressed: true, ..PLAIN };
+const COMPRESSED: Candidate = Candidate { is_compressed: true, ..PLAIN };
 const LAST: Candidate = Candidate { is_quiet: true, is_final: true, ..PLAIN };
 
 fn evidence(original: Original, content: Content) -> Evidence {
@@ -36,12 +36,13 @@ fn check(candidate: &Candidate, evidence: Evidence, expected: Claim) {
 
 #[test]
 fn a_file_with_other_bytes_is_a_different_file_whatever_else_is_known() {
-    for original in [O::Missing, O::Truncated, O::Unlinked { over: true }, O::InIntake, O::Followed]
+    for original in
+        [O::Missing, O::Truncated, O::Unlinked { is_quiet: true }, O::InIntake, O::Followed]
     {
         for same_file in [false, true] {
             let evidence = Evidence { is_same_file: same_file, ..evidence(original, Differs) };
             check(&PLAIN, evidence, Unrelated);
-            check(&UNPACKED, evidence, Unrelated);
+            check(&COMPRESSED, evidence, Unrelated);
         }
     }
 }
@@ -63,7 +64,7 @@ fn the_same_file_with_the_known_content_is_that_generation() {
 fn a_generation_without_an_open_file_continues_in_a_copy_only_if_its_file_is_missing() {
     for content in [All, More] {
         check(&PLAIN, evidence(O::Missing, content), Copy);
-        check(&UNPACKED, evidence(O::Missing, content), Copy);
+        check(&COMPRESSED, evidence(O::Missing, content), Copy);
         let unrelated = Evidence { is_related: false, ..evidence(O::Missing, content) };
         check(&PLAIN, unrelated, Unrelated);
         check(&PLAIN, Evidence { is_unique: true, ..unrelated }, Copy);
@@ -77,7 +78,7 @@ fn a_generation_without_an_open_file_continues_in_a_copy_only_if_its_file_is_mis
 
 #[test]
 fn the_same_content_written_again_under_the_same_name_is_a_new_file() {
-    for original in [O::Missing, O::Unlinked { over: true }] {
+    for original in [O::Missing, O::Unlinked { is_quiet: true }] {
         let rewritten =
             |content| Evidence { is_written_again: true, ..evidence(original, content) };
         check(&PLAIN, rewritten(All), Unrelated);
@@ -97,36 +98,38 @@ fn a_truncated_generation_continues_in_its_copy_even_if_the_copy_lacks_the_end()
 
 #[test]
 fn the_decision_about_a_moved_file_waits_while_its_writer_may_have_it_open() {
-    check(&PLAIN, evidence(O::Unlinked { over: false }, More), Copy);
-    check(&PLAIN, evidence(O::Unlinked { over: false }, All), Wait);
-    check(&PLAIN, evidence(O::Unlinked { over: true }, All), Copy);
-    check(&PLAIN, evidence(O::Unlinked { over: true }, Prefix), Wait);
-    check(&LAST, evidence(O::Unlinked { over: false }, Prefix), Copy);
+    check(&PLAIN, evidence(O::Unlinked { is_quiet: false }, More), Copy);
+    check(&PLAIN, evidence(O::Unlinked { is_quiet: false }, All), Wait);
+    check(&PLAIN, evidence(O::Unlinked { is_quiet: true }, All), Copy);
+    check(&PLAIN, evidence(O::Unlinked { is_quiet: true }, Prefix), Wait);
+    check(&LAST, evidence(O::Unlinked { is_quiet: false }, Prefix), Copy);
     let nameless = Candidate { is_unlinked: true, ..PLAIN };
-    check(&nameless, evidence(O::Unlinked { over: true }, All), Wait);
-    check(&nameless, evidence(O::Unlinked { over: false }, More), Copy);
+    check(&nameless, evidence(O::Unlinked { is_quiet: true }, All), Wait);
+    check(&nameless, evidence(O::Unlinked { is_quiet: false }, More), Copy);
     let nameless = Candidate { is_final: true, ..nameless };
-    check(&nameless, evidence(O::Unlinked { over: false }, All), AlreadyRead);
-    let unrelated = evidence(O::Unlinked { over: true }, More);
+    check(&nameless, evidence(O::Unlinked { is_quiet: false }, All), AlreadyRead);
+    let unrelated = evidence(O::Unlinked { is_quiet: true }, More);
     check(&PLAIN, Evidence { is_related: false, ..unrelated }, Unrelated);
 }
 
 #[test]
 fn a_complete_generation_continues_in_a_compressed_file_if_its_file_has_no_name() {
-    for original in [|unlinked| O::Unpacked { unlinked }, |unlinked| O::Ended { unlinked }] {
-        check(&UNPACKED, evidence(original(true), All), Copy);
-        check(&UNPACKED, evidence(original(false), All), Separate);
+    for original in
+        [|is_unlinked| O::Unpacked { is_unlinked }, |is_unlinked| O::Ended { is_unlinked }]
+    {
+        check(&COMPRESSED, evidence(original(true), All), Copy);
+        check(&COMPRESSED, evidence(original(false), All), Separate);
         let unrelated = Evidence { is_related: false, ..evidence(original(true), All) };
-        check(&UNPACKED, unrelated, Unrelated);
+        check(&COMPRESSED, unrelated, Unrelated);
     }
-    check(&PLAIN, evidence(O::Ended { unlinked: true }, All), Unrelated);
+    check(&PLAIN, evidence(O::Ended { is_unlinked: true }, All), Unrelated);
     check(&PLAIN, evidence(O::InIntake, All), Copy);
     check(&PLAIN, Evidence { is_related: false, ..evidence(O::InIntake, All) }, Separate);
 }
 
 #[test]
 fn content_read_from_a_compressed_file_is_not_read_again_from_the_original() {
-    let original = O::Unpacked { unlinked: false };
+    let original = O::Unpacked { is_unlinked: false };
     check(&Candidate { is_unlinked: true, ..PLAIN }, evidence(original, All), AlreadyRead);
     check(&Candidate { is_unlinked: true, ..PLAIN }, evidence(original, Prefix), AlreadyRead);
     check(&PLAIN, evidence(original, All), Separate);
@@ -170,7 +173,7 @@ fn a_file_that_holds_two_generations_is_a_copy_of_the_longer_one() {
         let with = |(id, claim, seen): &(i32, Claim, u64)| {
             let original = match claim {
                 Separate => Original::Followed,
-                _ => Original::Unlinked { over: false },
+                _ => Original::Unlinked { is_quiet: false },
             };
             (*id, *claim, Evidence { known_bytes: *seen, ..evidence(original, All) })
         };
