@@ -89,8 +89,8 @@ impl Follower {
     }
 }
 
-/// End of the event in an open line at [at, mark). Does not split a character or an unfinished JSON object, and
-/// excludes a hole at the end, into which bytes may still be written.
+/// End of the event in an open line at [at, mark). Does not split a character or an unfinished JSON object. `None` if
+/// there is only a hole, into which bytes may still be written.
 fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) -> Option<u64> {
     let data = hole_end(file, at, mark).ok().filter(|data| *data < mark)?;
     let begin = read(file, data, mark.min(data + MAX_OPEN_LINE))?;

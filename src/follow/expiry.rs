@@ -93,7 +93,8 @@ impl Follower {
         self.shared.changed();
     }
 
-    /// If no consumer keeps cursors in the state, only the bytes that were handed out are known.
+    /// All consumers have read the generation. If none keeps cursors in the state, only the bytes that were handed out
+    /// are known.
     pub fn is_read_by_all(&self, row: &GenerationRow) -> bool {
         let handed = || self.shared.life(row.id).map(|handle| handle.front().handed);
         match self.shared.behind(row) {
@@ -102,7 +103,7 @@ impl Follower {
         }
     }
 
-    /// Stores a loss that a reader found in the row and reports it.
+    /// Stores a loss that was found by a reader in the row of the generation, and reports it.
     pub fn record_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
