@@ -1,4 +1,4 @@
-//! Rows first, then facts: nothing is published that a restart would not know.
+//! Commits changed rows, then publishes their content: nothing is published that a restart would not know.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,21 +11,21 @@ use super::shared::Shared;
 use crate::event::status::FileState;
 use crate::event::{Generation, Level};
 
-/// Commits that fail before `--once` gives up.
-const ATTEMPTS: u32 = 10;
+/// Failed commits after which `--once` gives up.
+const MAX_ATTEMPTS: u32 = 10;
 
 impl Follower {
     pub fn persist_when_due(&mut self) {
         let Some(store) = self.shared.store.get() else { return };
         let failing = self.shared.board.has(&Topic::State);
-        let urgent = self.pending.any_urgent() && !failing;
-        let waits = self.pending.any() || store.dirty();
+        let urgent = self.pending.has_urgent() && !failing;
+        let waits = self.pending.has_changes() || store.dirty();
         if urgent || (waits && self.pending.is_due(self.now())) {
             self.persist();
         }
     }
 
-    /// Puts the rows, commits, and publishes what waited for it. `false`: nothing is durable, ask again.
+    /// Commits the changed rows, then publishes the files that waited for it. `false`: nothing is durable, try again.
     pub fn persist(&mut self) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
         let changed = self.pending.take_changed();
@@ -37,22 +37,22 @@ impl Follower {
         if let Err(error) = store.commit() {
             let text = notices::state(&error);
             self.shared.board.post(Topic::State, Level::Error, self.shared.clock.now(), text);
-            self.pending.failed(now);
-            self.give_up_once();
+            self.pending.record_failure(now);
+            self.give_up_for_once();
             return false;
         }
         self.shared.board.withdraw(&Topic::State);
-        let urgent = self.pending.committed(now);
+        let urgent = self.pending.record_commit(now);
         for id in &urgent {
             let Some(tracked) = self.catalog.get_mut(*id) else { continue };
             tracked.publish();
-            if tracked.stage == Stage::Settled {
-                give_out(&self.shared, tracked);
+            if tracked.stage == Stage::AwaitingCommit {
+                publish_generation(&self.shared, tracked);
                 // It may have grown while it waited.
-                self.catalog.look_at(*id, now);
+                self.catalog.check_at(*id, now);
             }
         }
-        if std::mem::take(&mut self.pending.settling) {
+        if std::mem::take(&mut self.pending.publishes_first_pass) {
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
             self.shared.notify_changes();
@@ -62,10 +62,10 @@ impl Follower {
         true
     }
 
-    /// `--once` does not wait for ever for a state that cannot be written: nothing is read, and it is said.
-    fn give_up_once(&mut self) {
-        let hopeless = self.pending.failures >= ATTEMPTS;
-        if self.shared.config.once && self.pending.settling && hopeless {
+    /// `--once` does not wait forever for a state that cannot be written: nothing is read, and the failure is reported.
+    fn give_up_for_once(&mut self) {
+        let hopeless = self.pending.failures >= MAX_ATTEMPTS;
+        if self.shared.config.once && self.pending.publishes_first_pass && hopeless {
             self.shared.unopened.store(self.catalog.len(), Ordering::Relaxed);
             self.shared.settled.store(true, Ordering::Release);
             self.shared.mark_all();
@@ -74,8 +74,8 @@ impl Follower {
     }
 }
 
-/// Consumers may read it from now on.
-fn give_out(shared: &Shared, tracked: &mut Tracked) {
+/// Makes the generation readable for consumers.
+fn publish_generation(shared: &Shared, tracked: &mut Tracked) {
     let Some(row) = &tracked.row else { return };
     let generation = Arc::new(Generation {
         id: row.id,
@@ -85,9 +85,9 @@ fn give_out(shared: &Shared, tracked: &mut Tracked) {
         host: shared.config.host.clone(),
         key: shared.config.key,
     });
-    // Nothing is ever added to a compressed file, or to what was kept of a deleted one.
-    let ended = tracked.packed.is_some() || tracked.place().is_none() || row.is_short();
-    let history = if ended { u64::MAX } else { tracked.history };
+    // Compressed files and kept rests of deleted files are never appended to.
+    let ended = tracked.compressed.is_some() || tracked.place().is_none() || row.is_short();
+    let history = if ended { u64::MAX } else { tracked.existing_bytes };
     tracked.handle.update(|known| {
         known.history = history;
         known.facts.generation = Some(generation);

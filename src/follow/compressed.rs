@@ -1,4 +1,4 @@
-//! Compressed streams → bytes: gzip and zstd, also several streams in a row. Memory is bounded whatever they hold.
+//! Decompresses gzip and zstd streams, including several streams in a row. Memory use is bounded for any input.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::base::bytes;
 use crate::base::timed_fs::ReadAt;
 
-/// What a stream was compressed with.
+/// Compression of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     Gzip,
     Zstd,
 }
 
-/// Bytes of a file that are enough for [`Compression::of`].
+/// Bytes of a file that [`Compression::of`] needs.
 pub(in crate::follow) const MAGIC: usize = 4;
 
 impl Compression {
-    /// By the first bytes, whatever the file is called.
+    /// By the first bytes, independent of the file name.
     pub fn of(head: &[u8]) -> Option<Compression> {
         match head {
             [0x1f, 0x8b, ..] => Some(Compression::Gzip),
-            // A frame, or one that may be skipped before it.
+            // A frame, or a skippable frame before it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 Some(Compression::Zstd)
             }
@@ -30,8 +30,8 @@ impl Compression {
         }
     }
 
-    /// What `input` held before it was compressed. A stream that is cut short ends with `UnexpectedEof`, one that is
-    /// damaged with another error; what could be read comes first.
+    /// The decompressed bytes of `input`. A truncated stream ends with `UnexpectedEof`, a damaged one with another
+    /// error, each after the bytes that could be decompressed.
     pub fn unpack<'r>(
         self,
         input: impl BufRead + Send + 'r,
@@ -43,17 +43,18 @@ impl Compression {
     }
 }
 
-/// What a compressed file holds, from its beginning; `None` where the file is not compressed.
+/// The decompressed content of the file from its start; `None` if it is not compressed.
 pub fn open(file: &File) -> io::Result<Option<Unpacked>> {
     let mut magic = [0; MAGIC];
-    // What cannot be read by offset is no file.
+    // Input that cannot be read by offset is not a regular file.
     let read = file.read_at(&mut magic, 0).unwrap_or(0);
     let Some(compression) = Compression::of(&magic[..read]) else { return Ok(None) };
-    let input = BufReader::with_capacity(64 * 1024, At { file: file.try_clone()?, offset: 0 });
+    let input =
+        BufReader::with_capacity(64 * 1024, OffsetReader { file: file.try_clone()?, offset: 0 });
     Ok(Some(Unpacked { input: compression.unpack(input)?, done: 0 }))
 }
 
-/// Says where a stream ends before its time; what could be read comes first.
+/// Reader whose error says where a stream ends early, after all bytes that could be decompressed.
 pub struct Unpacked {
     input: Box<dyn Read + Send>,
     done: u64,
@@ -72,45 +73,45 @@ impl Read for Unpacked {
 }
 
 fn ended_early(done: u64, error: &io::Error) -> String {
-    let at = format!("behind byte {} of what it holds", bytes::count(done));
+    let at = format!("after byte {} of its unpacked content", bytes::count(done));
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => format!("it is cut short {at}; what stands before is read"),
-        _ => format!("it is damaged {at} ({error}); what stands before is read"),
+        io::ErrorKind::UnexpectedEof => format!("truncated {at}; the content before is read"),
+        _ => format!("damaged {at} ({error}); the content before is read"),
     }
 }
 
-/// Counts what is taken, not what is read ahead.
-pub(in crate::follow) struct Counted<'c, R> {
+/// Counts the bytes that the decoder consumed, not those that were read ahead.
+pub(in crate::follow) struct CountingReader<'c, R> {
     pub input: R,
-    pub taken: &'c AtomicU64,
+    pub consumed: &'c AtomicU64,
 }
 
-impl<R: BufRead> Read for Counted<'_, R> {
+impl<R: BufRead> Read for CountingReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        self.taken.fetch_add(read as u64, Ordering::AcqRel);
+        self.consumed.fetch_add(read as u64, Ordering::AcqRel);
         Ok(read)
     }
 }
 
-impl<R: BufRead> BufRead for Counted<'_, R> {
+impl<R: BufRead> BufRead for CountingReader<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.input.fill_buf()
     }
 
     fn consume(&mut self, count: usize) {
-        self.taken.fetch_add(count as u64, Ordering::AcqRel);
+        self.consumed.fetch_add(count as u64, Ordering::AcqRel);
         self.input.consume(count);
     }
 }
 
-/// Reads a file from an offset on, without moving anybody's place in it.
-pub(in crate::follow) struct At<F> {
+/// Reads a file from an offset, without using its shared file position.
+pub(in crate::follow) struct OffsetReader<F> {
     pub file: F,
     pub offset: u64,
 }
 
-impl<F: ReadAt> Read for At<F> {
+impl<F: ReadAt> Read for OffsetReader<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buffer, self.offset)?;
         self.offset += read as u64;

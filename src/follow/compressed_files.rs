@@ -1,7 +1,8 @@
-//! Compressed files: looked at through the copy of what they held.
+//! Follows compressed files through unpacked copies of their content.
 //!
-//! Such a file is judged when its copy is done: a rotated file's copy goes on under that generation and its offsets,
-//! any other is read as a file of its own. Nothing is appended to it: if it changes, it is unpacked anew.
+//! A compressed file is identified once its copy is complete: the copy of a rotated file continues its generation at
+//! the same offsets, any other is a new generation. A compressed file is never appended to: if it changes, it is
+//! unpacked again.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
@@ -13,278 +14,293 @@ use std::time::Duration;
 use super::catalog::{Stage, Tracked};
 use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
-use super::identify::SUSPECTED;
+use super::identify::COPY_QUIET_TIME;
 use super::identity::Head;
 use super::identity::{self, Place};
-use super::idle_copies::is_waited_for;
+use super::idle_copies::has_waiting_reader;
 use super::notices::{self, Topic};
 use super::positioned_read::read_full;
-use super::unpacker::{CHUNK, MOST, Packed, Progress};
+use super::unpacker::{CHUNK, CompressedFile, MAX_COPY_BYTES, Progress};
 use crate::event::{FileId, FileKey, Level};
 use crate::state::GenerationRow;
 
-/// What there was no room for, or what failed, is tried again after this.
-const RETRY: Duration = Duration::from_secs(5);
+/// Delay before unpacking is tried again after it failed or had no space.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 impl Follower {
-    /// Begins to unpack the file if it is compressed.
+    /// Starts to unpack the file if it is compressed.
     pub fn unpack_if_compressed(&mut self, id: FileId) {
-        let Some(tracked) = self.catalog.get(id).filter(|t| t.packed.is_none()) else { return };
+        let Some(tracked) = self.catalog.get(id).filter(|t| t.compressed.is_none()) else { return };
         let Some(file) = tracked.file() else { return };
         let mut magic = [0; MAGIC];
         let read = read_full(&file, &mut magic, 0).unwrap_or(0);
         let Some(compression) = Compression::of(&magic[..read]) else { return };
-        // The file and its copy stay open as long as it is read.
+        // The file and its copy stay open while it is followed.
         let pins = self.shared.descriptors.pin(2);
-        let pins = pins.or_else(|error| match self.give_up_read_file(|_| true) {
+        let pins = pins.or_else(|error| match self.close_read_compressed_file(|_| true) {
             true => self.shared.descriptors.pin(2),
             false => Err(error),
         });
         let added = pins.and_then(|pins| Ok((self.unpacker.add(id, file, compression)?, pins)));
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         match added {
-            Ok((packed, pins)) => {
-                tracked.pins = Some(pins);
+            Ok((compressed, pins)) => {
+                tracked.descriptor_pins = Some(pins);
                 (tracked.size, tracked.first_size) = (0, 0);
-                tracked.handle.replace_file(Some(packed.copy.clone()));
+                tracked.handle.replace_file(Some(compressed.copy.clone()));
                 tracked.handle.update(|known| (known.facts.size, known.available) = (0, 0));
-                tracked.packed = Some(packed);
+                tracked.compressed = Some(compressed);
                 self.shared.unpacking.store(true, Ordering::Release);
             }
             Err(error) => {
                 let once = self.shared.once();
-                self.say_packed(id, Level::Error, |path| match error.raw_os_error() {
+                self.report_compressed(id, Level::Error, |path| match error.raw_os_error() {
                     Some(23 | 24) => notices::no_descriptors_to_unpack(path, once),
                     _ => notices::no_copy(path, &error),
                 });
-                self.not_read(id);
+                self.note_unopened(id);
             }
         }
     }
 
-    /// As [`Follower::look`], at a compressed file. `true` where readers see something new.
-    pub fn look_at_packed(&mut self, id: FileId, packed: &Arc<Packed>) -> bool {
+    /// As [`Follower::check_file`], for a compressed file. Returns whether readers see a change.
+    pub fn check_compressed(&mut self, id: FileId, compressed: &Arc<CompressedFile>) -> bool {
         if self.catalog.get(id).is_some_and(|tracked| tracked.handle.is_idle()) {
-            return self.look_at_idle(id, packed);
+            return self.check_idle_copy(id, compressed);
         }
         let now = self.now();
-        let original = match packed.original.metadata() {
+        let original = match compressed.original.metadata() {
             Ok(original) => original,
-            Err(error) => return self.cannot_look(id, &error),
+            Err(error) => return self.report_access_error(id, &error),
         };
-        self.answers(id);
+        self.clear_access_error(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         tracked.links = original.nlink();
-        let size = packed.copy.metadata().map_or(0, |copy| copy.len());
-        let progress = packed.progress();
-        let version = packed.version_now();
-        let changed = version != packed.version() && progress != Progress::Unfinished;
+        let size = compressed.copy.metadata().map_or(0, |copy| copy.len());
+        let progress = compressed.progress();
+        let version = compressed.version_now();
+        let changed = version != compressed.version() && progress != Progress::Unfinished;
         if size != tracked.size || std::mem::replace(&mut tracked.version, version) != version {
-            (tracked.size, tracked.grown) = (size, now);
+            (tracked.size, tracked.last_growth) = (size, now);
         } else if changed {
-            // What is written now is not changed any more when it was the same twice.
-            self.unpack_again(id, packed);
+            // Two checks with the same version: the writer has finished.
+            self.unpack_again(id, compressed);
         }
         let Some(tracked) = self.catalog.get_mut(id) else { return true };
-        if !tracked.undecided() {
+        if !tracked.is_undecided() {
             return false;
         }
-        self.work.unjudged.insert(id);
+        self.work.to_identify.insert(id);
         tracked.handle.update(|known| std::mem::replace(&mut known.facts.size, size) != size)
     }
 
-    /// The file is another than it was: what is known of it is found again when it is unpacked.
-    pub fn unpack_again(&mut self, id: FileId, packed: &Arc<Packed>) {
+    /// The file has changed: its generation is identified again after unpacking.
+    pub fn unpack_again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = tracked.row.clone() else {
-            tracked.retry = None;
+            tracked.retry_unpacking_at = None;
             self.shared.unpacking.store(true, Ordering::Release);
-            return self.unpacker.again(id, packed);
+            return self.unpacker.unpack_again(id, compressed);
         };
-        if tracked.stage == Stage::Settled {
+        if tracked.stage == Stage::AwaitingCommit {
             return;
         }
         let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
-        self.count_torn(id, false);
-        self.drop_file(id);
-        self.bury(row);
-        if self.track(packed.original.clone(), source, &path, origin).is_err() {
+        self.set_partly_unpacked(id, false);
+        self.stop_following(id);
+        self.keep_row_without_file(row);
+        if self.track(compressed.original.clone(), source, &path, origin).is_err() {
             self.schedule.scan_at(self.now());
         }
     }
 
-    /// The copy holds what there is to judge by. Says what is wrong with it, and tries again what may come right.
-    pub fn is_unpacked(&mut self, id: FileId, last_call: bool) -> bool {
+    /// The copy has enough content to identify the file. Otherwise reports the problem, and tries again if that may
+    /// help.
+    pub fn is_ready_to_classify(&mut self, id: FileId, last_call: bool) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
-        let Some(packed) = tracked.packed.clone() else { return true };
-        let (size, progress) = (packed.size(), packed.progress());
-        // Whoever has just finished it rings for another look.
-        let is_seen = || packed.copy.metadata().is_ok_and(|copy| copy.len() == tracked.size);
+        let Some(compressed) = tracked.compressed.clone() else { return true };
+        let (size, progress) = (compressed.size(), compressed.progress());
+        // When unpacking ends, a hint causes another check of the file.
+        let is_seen = || compressed.copy.metadata().is_ok_and(|copy| copy.len() == tracked.size);
         match progress {
             Progress::Unfinished => false,
             Progress::Complete | Progress::Cut | Progress::Corrupt(_) if !is_seen() => false,
             Progress::Complete => {
                 let path = tracked.handle.known().facts.path.to_path_buf();
                 self.shared.board.withdraw(&Topic::Packed(path));
-                self.count_torn(id, false);
+                self.set_partly_unpacked(id, false);
                 true
             }
-            Progress::Cut if !last_call && tracked.quiet_for(now) < SUSPECTED => false,
-            // What is said of standard input is said when it has ended.
-            Progress::Cut | Progress::Corrupt(_) if tracked.segment => true,
+            Progress::Cut if !last_call && tracked.quiet_for(now) < COPY_QUIET_TIME => false,
+            // For standard input this is reported when the input has ended.
+            Progress::Cut | Progress::Corrupt(_) if tracked.is_segment => true,
             Progress::Cut => {
-                self.count_torn(id, true);
-                self.say_packed(id, Level::Warning, |path| notices::cut_short(path, size));
+                self.set_partly_unpacked(id, true);
+                self.report_compressed(id, Level::Warning, |path| notices::cut_short(path, size));
                 true
             }
             Progress::Corrupt(reason) => {
-                self.count_torn(id, true);
-                self.say_packed(id, Level::Error, |path| notices::corrupt(path, size, &reason));
+                self.set_partly_unpacked(id, true);
+                self.report_compressed(id, Level::Error, |path| {
+                    notices::corrupt(path, size, &reason)
+                });
                 true
             }
-            // No other one takes its room.
-            Progress::Full if size + CHUNK as u64 >= MOST => {
-                self.count_torn(id, true);
-                self.say_packed(id, Level::Error, |path| notices::too_large(path, size));
+            // It has the whole space for copies and still does not fit.
+            Progress::Full if size + CHUNK as u64 >= MAX_COPY_BYTES => {
+                self.set_partly_unpacked(id, true);
+                self.report_compressed(id, Level::Error, |path| notices::too_large(path, size));
                 true
             }
             Progress::Full => {
                 let used = self.unpacker.used() - size;
-                self.say_packed(id, Level::Warning, |path| notices::no_room(path, used));
-                self.not_read(id);
-                self.retry(id, &packed);
+                self.report_compressed(id, Level::Warning, |path| notices::no_room(path, used));
+                self.note_unopened(id);
+                self.retry_unpacking(id, &compressed);
                 false
             }
             Progress::Failed(reason) => {
-                self.say_packed(id, Level::Error, |path| notices::no_copy(path, &reason));
-                self.not_read(id);
-                self.retry(id, &packed);
+                self.report_compressed(id, Level::Error, |path| notices::no_copy(path, &reason));
+                self.note_unopened(id);
+                self.retry_unpacking(id, &compressed);
                 false
             }
         }
     }
 
-    /// Gives its room back, and asks for it again later.
-    pub fn retry(&mut self, id: FileId, packed: &Arc<Packed>) {
+    /// Frees the space of the copy and unpacks again later.
+    pub fn retry_unpacking(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let now = self.now();
-        let made_room = self.give_back_any() || self.give_up_read_file(|t| !t.handle.is_idle());
+        let freed_space =
+            self.free_any_copy() || self.close_read_compressed_file(|t| !t.handle.is_idle());
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        let at = *tracked.retry.get_or_insert_with(|| {
-            packed.empty();
-            now + RETRY
+        let at = *tracked.retry_unpacking_at.get_or_insert_with(|| {
+            compressed.empty();
+            now + RETRY_DELAY
         });
-        if made_room || now >= at {
-            tracked.retry = None;
-            self.unpacker.again(id, packed);
+        if freed_space || now >= at {
+            tracked.retry_unpacking_at = None;
+            self.unpacker.unpack_again(id, compressed);
         }
     }
 
-    /// Gives up a file that everybody has read, with its copy and its descriptors.
-    fn give_up_read_file(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
+    /// Closes a compressed file that all consumers have read, with its copy and its descriptors.
+    fn close_read_compressed_file(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
         let once = self.shared.config.once;
         let read = |tracked: &&Tracked| {
-            // Nobody has begun to read before the first pass of a run that reads once is done.
-            let known = tracked.stage == Stage::Settled && self.shared.once();
-            let over = tracked.stage == Stage::Ended || known;
-            let row = tracked.row.as_ref().filter(|_| over && !tracked.is_being_unpacked());
-            tracked.packed.is_some()
-                && (once || !tracked.segment)
+            // In a `--once` run, nothing is read before the end of the first pass.
+            let known = tracked.stage == Stage::AwaitingCommit && self.shared.once();
+            let is_over = tracked.stage == Stage::Ended || known;
+            let row = tracked.row.as_ref().filter(|_| is_over && !tracked.is_being_unpacked());
+            tracked.compressed.is_some()
+                && (once || !tracked.is_segment)
                 && wanted(tracked)
-                && row.is_some_and(|row| self.everybody_is_through(row))
+                && row.is_some_and(|row| self.is_read_by_all(row))
         };
         let files = self.catalog.iter().map(|(_, tracked)| tracked);
         let Some(tracked) = files.into_iter().find(read) else { return false };
         let id = tracked.handle.id;
-        self.pass_over(id);
+        self.remember_closed_compressed(id);
         match once {
-            true => self.give_up(id),
-            // It is there, and read again where somebody comes who has not read it.
-            false => self.let_go(id),
+            true => self.close_file(id),
+            // The file still exists, and is opened again for consumers that have not read it.
+            false => self.release_file(id),
         }
         true
     }
 
-    /// `--once`: what everybody has read gives its descriptors to what had none, so that several runs come through.
-    pub fn unpack_what_had_no_room(&mut self) {
-        if !self.shared.once() || !self.attended_any(|tracked| tracked.packed.is_some()) {
+    /// `--once`: closes files that all consumers have read, so that waiting files get their descriptors. Several runs
+    /// may be needed to read all.
+    pub fn unpack_deferred(&mut self) {
+        if !self.shared.once() || !self.any_attended(|tracked| tracked.compressed.is_some()) {
             return;
         }
         loop {
-            let waiting = self.undecided().into_iter().filter(|id| self.is_still_compressed(*id));
+            let waiting =
+                self.undecided_files().into_iter().filter(|id| self.is_still_compressed(*id));
             let waiting: Vec<FileId> = waiting.collect();
-            if waiting.is_empty() || !self.give_up_read_file(|_| true) {
+            if waiting.is_empty() || !self.close_read_compressed_file(|_| true) {
                 return;
             }
-            while self.give_up_read_file(|_| true) {}
+            while self.close_read_compressed_file(|_| true) {}
             for id in waiting {
                 let place = self.catalog.get(id).and_then(|tracked| tracked.place());
-                self.seen.unopened.retain(|inode| Some(*inode) != place.map(|place| place.inode));
+                self.scan_state
+                    .unopened
+                    .retain(|inode| Some(*inode) != place.map(|place| place.inode));
                 self.unpack_if_compressed(id);
             }
-            self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
-            self.unpack_all_once();
+            self.shared.unopened.store(self.scan_state.unopened.len(), Ordering::Relaxed);
+            self.finish_unpacking_for_once();
             self.bind_known();
         }
     }
 
     fn is_still_compressed(&self, id: FileId) -> bool {
-        let tracked = self.catalog.get(id).filter(|tracked| tracked.packed.is_none());
+        let tracked = self.catalog.get(id).filter(|tracked| tracked.compressed.is_none());
         let head = tracked.and_then(Tracked::file).map(|file| Head::read(&file));
         head.is_some_and(|head| head.is_ok_and(|head| head.compression().is_some()))
     }
 
-    /// Also keeps whoever reads once from taking it for done.
-    fn not_read(&mut self, id: FileId) {
+    /// The file counts as not opened, so that a `--once` run does not report success.
+    fn note_unopened(&mut self, id: FileId) {
         let place = self.catalog.get(id).and_then(|tracked| tracked.place());
-        self.seen.unopened.extend(place.map(|place| place.inode));
-        self.shared.unopened.store(self.seen.unopened.len(), Ordering::Relaxed);
+        self.scan_state.unopened.extend(place.map(|place| place.inode));
+        self.shared.unopened.store(self.scan_state.unopened.len(), Ordering::Relaxed);
     }
 
-    /// It is not opened again as long as it is the same.
-    pub fn pass_over(&mut self, id: FileId) {
-        let packed = self.catalog.get(id).and_then(|tracked| tracked.packed.clone());
-        // Its own metadata, not those of the copy.
-        let metadata = packed.as_ref().and_then(|packed| packed.original.metadata().ok());
-        if let (Some(metadata), Some(packed)) = (metadata, packed) {
-            let version = (identity::birth(&metadata), packed.version());
-            self.seen.passed.insert(Place::of(&metadata), version);
+    /// Remembers the file: it is not opened again while it is unchanged.
+    pub fn remember_closed_compressed(&mut self, id: FileId) {
+        let compressed = self.catalog.get(id).and_then(|tracked| tracked.compressed.clone());
+        // The metadata of the original, not of the copy.
+        let metadata =
+            compressed.as_ref().and_then(|compressed| compressed.original.metadata().ok());
+        if let (Some(metadata), Some(compressed)) = (metadata, compressed) {
+            let version = (identity::birth(&metadata), compressed.version());
+            self.scan_state.closed_compressed.insert(Place::of(&metadata), version);
         }
     }
 
-    /// It was given up when everybody had read it, and is there as it was.
-    pub fn is_passed(&self, row: &GenerationRow) -> bool {
+    /// The file was closed after all consumers had read it, and still exists unchanged.
+    pub fn is_closed_compressed(&self, row: &GenerationRow) -> bool {
         let file = row.file_key();
-        self.seen.passed_files().any(|passed| passed == file)
+        self.scan_state.closed_compressed_files().any(|closed| closed == file)
     }
 
-    /// Files that were given up, and that somebody has not read who came later.
-    pub fn reopen_passed(&mut self) {
-        if self.seen.passed.is_empty() {
+    /// Reopens closed files that a consumer added later has not read.
+    pub fn reopen_for_new_readers(&mut self) {
+        if self.scan_state.closed_compressed.is_empty() {
             return;
         }
-        let passed: HashSet<FileKey> = self.seen.passed_files().collect();
+        let closed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
         let gone = self.shared.without_file();
-        let rows = gone.values().filter(|row| passed.contains(&row.file_key()));
+        let rows = gone.values().filter(|row| closed.contains(&row.file_key()));
         let rows: Vec<GenerationRow> = rows.cloned().collect();
         drop(gone);
-        let unread = rows.iter().filter(|row| !self.everybody_is_through(row));
+        let unread = rows.iter().filter(|row| !self.is_read_by_all(row));
         let unread: HashSet<FileKey> = unread.map(GenerationRow::file_key).collect();
         if !unread.is_empty() {
-            self.seen.passed.retain(|place, (birth, _)| !unread.contains(&place.file(*birth)));
-            // At once: else they would be taken for gone.
+            self.scan_state
+                .closed_compressed
+                .retain(|place, (birth, _)| !unread.contains(&place.file(*birth)));
+            // Scan at once, or the generations would count as missing.
             self.scan();
         }
     }
 
-    /// Whether more was in it than could be unpacked.
-    pub fn count_torn(&mut self, id: FileId, torn: bool) {
-        let _ = if torn { self.seen.torn.insert(id) } else { self.seen.torn.remove(&id) };
-        self.shared.torn.store(self.seen.torn.len(), Ordering::Relaxed);
+    /// Records whether the file could be unpacked only partly.
+    pub fn set_partly_unpacked(&mut self, id: FileId, torn: bool) {
+        let _ = if torn {
+            self.scan_state.partly_unpacked.insert(id)
+        } else {
+            self.scan_state.partly_unpacked.remove(&id)
+        };
+        self.shared.torn.store(self.scan_state.partly_unpacked.len(), Ordering::Relaxed);
     }
 
-    pub fn say_packed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {
+    pub fn report_compressed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         let (topic, time) = (Topic::Packed(path.to_path_buf()), self.shared.clock.now());
@@ -293,73 +309,78 @@ impl Follower {
         }
     }
 
-    fn attended_any(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
-        let attended = self.catalog.attended();
+    fn any_attended(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
+        let attended = self.catalog.needing_attention();
         attended.into_iter().filter_map(|id| self.catalog.get(id)).any(wanted)
     }
 
-    /// Something waits to be unpacked and understood that may be the rest of any generation.
+    /// A file that is being unpacked may be the rest of any generation.
     pub fn is_unpacking(&self) -> bool {
         self.shared.unpacking.load(Ordering::Acquire)
     }
 
-    /// A compressed file is about to be judged: what it was made of may have begun another life since the last look
-    /// at it, and have no name any more.
-    pub fn look_at_what_may_have_been_compressed(&mut self) {
+    /// Checks all uncompressed files before a compressed file is identified: its original may have been truncated or
+    /// deleted since its last check.
+    pub fn check_possible_originals(&mut self) {
         let is_next = |tracked: &Tracked| {
-            let packed = tracked.packed.as_ref().filter(|_| tracked.stage == Stage::Unsettled);
-            packed.is_some_and(|p| p.progress() == Progress::Complete && p.size() > 0)
+            let compressed =
+                tracked.compressed.as_ref().filter(|_| tracked.stage == Stage::Unidentified);
+            compressed.is_some_and(|p| p.progress() == Progress::Complete && p.size() > 0)
         };
-        if !self.is_unpacking() || !self.attended_any(is_next) {
+        if !self.is_unpacking() || !self.any_attended(is_next) {
             return;
         }
-        let plain = |tracked: &&Tracked| tracked.packed.is_none() && tracked.place().is_some();
+        let plain = |tracked: &&Tracked| tracked.compressed.is_none() && tracked.place().is_some();
         let files = self.catalog.iter().map(|(_, tracked)| tracked);
         let ids: Vec<FileId> = files.filter(plain).map(|tracked| tracked.handle.id).collect();
         for id in ids {
-            self.look(id);
+            self.check_file(id);
         }
     }
 
-    /// Looks whether that is over.
-    pub fn see_what_is_unpacked(&mut self) {
+    /// Ends the waiting for unpacking once no file waits any more.
+    pub fn check_unpacking_finished(&mut self) {
         let (once, now) = (self.shared.once(), self.now());
         let waits = |tracked: &Tracked| {
-            let Some(packed) = &tracked.packed else { return false };
-            match (tracked.stage, packed.progress()) {
-                // Nobody reads before the first pass is done.
-                (Stage::Settled, _) => !once,
-                (Stage::Ended, _) => is_waited_for(tracked, packed),
-                // One that holds nothing is never judged.
-                (Stage::Unsettled, Progress::Complete | Progress::Corrupt(_)) => packed.size() > 0,
-                (Stage::Unsettled, Progress::Cut) => {
-                    packed.size() > 0 || tracked.quiet_for(now) < SUSPECTED
+            let Some(compressed) = &tracked.compressed else { return false };
+            match (tracked.stage, compressed.progress()) {
+                // Nothing is read before the end of the first pass.
+                (Stage::AwaitingCommit, _) => !once,
+                (Stage::Ended, _) => has_waiting_reader(tracked, compressed),
+                // An empty copy is never identified.
+                (Stage::Unidentified, Progress::Complete | Progress::Corrupt(_)) => {
+                    compressed.size() > 0
                 }
-                (Stage::Unsettled, _) => true,
-                (stage, progress) => stage == Stage::Suspect && progress == Progress::Unfinished,
+                (Stage::Unidentified, Progress::Cut) => {
+                    compressed.size() > 0 || tracked.quiet_for(now) < COPY_QUIET_TIME
+                }
+                (Stage::Unidentified, _) => true,
+                (stage, progress) => {
+                    stage == Stage::PossibleCopy && progress == Progress::Unfinished
+                }
             }
         };
-        if self.is_unpacking() && !self.attended_any(waits) {
+        if self.is_unpacking() && !self.any_attended(waits) {
             self.shared.unpacking.store(false, Ordering::Release);
-            // Generations of which nothing was found are judged now.
-            self.judge_rows_without_file();
+            // Generations without a file can be ended now.
+            self.end_rows_without_file();
             self.shared.mark_all();
             self.shared.notify_changes();
         }
     }
 
-    /// What is there is all there will be: nothing is judged before all of it is unpacked.
-    pub fn unpack_all_once(&mut self) {
+    /// `--once`: unpacks all compressed files before any file is identified.
+    pub fn finish_unpacking_for_once(&mut self) {
         if !self.shared.once() {
             return;
         }
-        // One that was unpacked while standard input was open may hold more now: two looks find it, and it is unpacked
-        // anew.
+        // A file that was unpacked while standard input was open may have grown since: two checks find that, and it is
+        // unpacked again.
         for _ in 0..3 {
-            self.unpacker.finish();
+            self.unpacker.wait_until_done();
             for id in self.catalog.ids() {
-                if self.catalog.get(id).is_some_and(|tracked| tracked.packed.is_some()) {
-                    self.look(id);
+                if self.catalog.get(id).is_some_and(|tracked| tracked.compressed.is_some()) {
+                    self.check_file(id);
                 }
             }
         }

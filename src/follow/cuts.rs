@@ -1,4 +1,5 @@
-//! Cuts: record boundaries that time made, not the bytes. A cut is durable before anybody gets the event before it.
+//! Cuts: record boundaries that are made by a timeout, not by the bytes. A cut is durable before any consumer gets the
+//! event before it.
 
 use std::io;
 use std::time::Duration;
@@ -10,39 +11,39 @@ use super::follower::Follower;
 use super::format_at::format_at;
 use super::identity::bears;
 use super::positioned_read::read_full;
-use super::startup::FINISHED;
+use super::startup::UNFINISHED_LINE_TIMEOUT;
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
 use crate::event::{Encoding, FileId};
 use crate::format::{Context, End, Fit, Format, Framer, Joins, LONGEST_RECORD, is_unfinished_json};
 use crate::state::GenerationRow;
 
-/// A cut is judged by a line that is no longer than this.
-const JUDGED_LINE: u64 = 16 * 1024;
-/// … and by what stands so far before it.
-const LOOKED_BEHIND: u64 = 64 * 1024;
-/// So much of a line without a line end says whether it is JSON that is still being written.
-const JUDGED_OPEN_LINE: u64 = LONGEST_RECORD as u64;
+/// A cut is only re-evaluated if the next line is no longer than this.
+const MAX_NEXT_LINE: u64 = 16 * 1024;
+/// Bytes before the cut that are read for that.
+const MAX_BYTES_BEFORE: u64 = 64 * 1024;
+/// Bytes of a line without a line end that show whether it is JSON that is still being written.
+const MAX_OPEN_LINE: u64 = LONGEST_RECORD as u64;
 /// An open record of a quiet file is closed after this.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET_TIME: Duration = Duration::from_millis(500);
 
 impl Follower {
-    /// When the record that stands open in this file is to be closed.
-    pub fn close_at(&self, tracked: &Tracked) -> Option<Duration> {
+    /// When the open record of this file is to be closed.
+    pub fn close_due_at(&self, tracked: &Tracked) -> Option<Duration> {
         let open = tracked.handle.open_record().filter(|_| tracked.stage == Stage::Live)?;
         let row = tracked.row.as_ref()?;
         let is_before = row.cuts.last().is_none_or(|cut| *cut <= open.at);
-        let quiet = if open.has_line_end { QUIET } else { FINISHED };
-        (open.at < row.mark.offset && is_before).then_some(tracked.grown + quiet)
+        let quiet = if open.has_line_end { QUIET_TIME } else { UNFINISHED_LINE_TIMEOUT };
+        (open.at < row.mark.offset && is_before).then_some(tracked.last_growth + quiet)
     }
 
-    /// Cuts behind the last line of files that are quiet while a reader stands before an open record, and behind a line
-    /// without a line end where they are quiet for longer.
+    /// Cuts after the last line of files that are quiet while a reader waits at an open record. A line without a line
+    /// end is cut after a longer quiet time.
     pub fn close_quiet_records(&mut self) {
         let now = self.now();
         let mut cut = Vec::new();
         for id in self.work.open_records.iter().copied().collect::<Vec<_>>() {
-            match self.catalog.get(id).map(|tracked| self.close_at(tracked)) {
+            match self.catalog.get(id).map(|tracked| self.close_due_at(tracked)) {
                 Some(Some(at)) if now < at || self.pending.is_urgent(id) => {}
                 Some(Some(_)) => cut.push(id),
                 _ => {
@@ -52,7 +53,7 @@ impl Follower {
         }
         cut.retain(|id| self.cut_at_end(*id));
         if !cut.is_empty() && !self.persist() {
-            // Not durable, so not a boundary: the record stays open.
+            // A cut that is not durable is not a boundary: the record stays open.
             for id in cut {
                 let Some(tracked) = self.catalog.get_mut(id) else { continue };
                 if let Some(row) = &mut tracked.row {
@@ -76,7 +77,7 @@ impl Follower {
             true => last_line_end(&file, at, mark, row.encoding),
             false => end_of_open_line(&file, row, (at, mark)),
         };
-        // Truncated and written again since the last look: that was a line of another life.
+        // Truncated and written again since the last check: the open line was of the previous generation.
         if !bears(&file, &row.mark, &key).unwrap_or(false) {
             tracked.handle.report_mismatch();
             return false;
@@ -88,11 +89,11 @@ impl Follower {
     }
 }
 
-/// Up to where an open line at [at, mark) is an event: no character is cut, nor a JSON object that is still being
-/// written. Nobody wrote a hole, and something may still be written into it.
+/// End of the event in an open line at [at, mark). Does not split a character or an unfinished JSON object. `None` if
+/// there is only a hole, into which bytes may still be written.
 fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) -> Option<u64> {
     let data = hole_end(file, at, mark).ok().filter(|data| *data < mark)?;
-    let begin = read(file, data, mark.min(data + JUDGED_OPEN_LINE))?;
+    let begin = read(file, data, mark.min(data + MAX_OPEN_LINE))?;
     if is_unfinished_json(&row.encoding.to_utf8(&begin, data)) {
         return None;
     }
@@ -101,7 +102,7 @@ fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) ->
     (end > at).then_some(end)
 }
 
-/// The byte before `offset`, where a cut stands, ends no line.
+/// A cut at `offset` is inside a line: the byte before it does not end a line.
 pub(in crate::follow) fn is_inside_a_line(
     (offset, cuts, encoding): (u64, &[u64], Encoding),
     read: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
@@ -115,8 +116,8 @@ pub(in crate::follow) fn is_inside_a_line(
     Ok(encoding.line_end(&unit, from).is_none())
 }
 
-/// Drops the last cut where the reading without it is the same: what follows begins a record anyway. Judged by the
-/// first line behind the cut, when that is complete; called when the file has grown to `size`, before the mark moves.
+/// Drops the last cut if the records are the same without it, because the next line begins a record anyway. Needs the
+/// complete next line; called when the file has grown to `size`, before the mark moves.
 pub(in crate::follow) fn drop_needless_cut(
     row: &mut GenerationRow,
     file: &File,
@@ -129,7 +130,7 @@ pub(in crate::follow) fn drop_needless_cut(
     }
 }
 
-/// `None`: it was judged before, or cannot be judged by what is there.
+/// `None`: it was already evaluated, or the existing bytes are not enough.
 fn is_needless(
     row: &GenerationRow,
     cut: u64,
@@ -137,19 +138,19 @@ fn is_needless(
     size: u64,
     source: &SourceConfig,
 ) -> Option<bool> {
-    if row.mark.offset.saturating_sub(cut) > JUDGED_LINE {
+    if row.mark.offset.saturating_sub(cut) > MAX_NEXT_LINE {
         return None;
     }
-    let behind = read(file, cut, size.min(cut + JUDGED_LINE))?;
-    let end = cut + row.encoding.line_end(&behind, cut)? as u64;
-    // Another format begins on the way: that is a boundary of its own.
+    let next_bytes = read(file, cut, size.min(cut + MAX_NEXT_LINE))?;
+    let end = cut + row.encoding.line_end(&next_bytes, cut)? as u64;
+    // Another format begins within the line: that is a boundary of its own.
     let formats = row.formats.iter().map(|entry| entry.offset);
     if row.mark.offset >= end || formats.clone().any(|at| (cut..end).contains(&at)) {
         return None;
     }
     let boundary = formats.chain(row.cuts.iter().rev().skip(1).copied().take(1)).chain([row.start]);
     let boundary = boundary.filter(|at| *at < cut).max()?;
-    let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(LOOKED_BEHIND)));
+    let from = row.encoding.unit_start(boundary.max(cut.saturating_sub(MAX_BYTES_BEFORE)));
     let bytes = read(file, from, end)?;
     let format = format_at(&row.formats, cut - 1, source.multiline);
     let framer = Framer::new(format, row.encoding);
@@ -173,7 +174,7 @@ fn read(file: &File, from: u64, to: u64) -> Option<Vec<u8>> {
     (read == bytes.len()).then_some(bytes)
 }
 
-/// Whatever stands before it, this line begins a record.
+/// The line begins a record, whatever is before it.
 pub(in crate::follow) fn begins_record(format: &dyn Format, line: &[u8]) -> bool {
     match format.joins() {
         Joins::Lines => format.begins(line),

@@ -1,6 +1,6 @@
-//! In which directory the file of a generation lay, and whether what is there now is that directory.
+//! Remembers the directory of a generation's file, and checks whether it still exists.
 //!
-//! A file that is missing is gone only where its directory is there: an empty mount point says nothing.
+//! A missing file counts as deleted only if its directory exists: an empty mount point proves nothing.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -14,7 +14,7 @@ use crate::base::timed_fs;
 use crate::event::FileKey;
 use crate::state::{GenerationRow, Home};
 
-/// The directory of a file, for the row that gives its path; `None` where it cannot be looked at.
+/// The directory of a file, for the row with its path; `None` if it cannot be read.
 pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
     let directory = directory_of(real);
     let found = timed_fs::metadata(directory).ok()?;
@@ -23,53 +23,53 @@ pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
     Some(Home { directory, device: found.dev(), key: identity::key_of(&found) })
 }
 
-/// Where the file of a generation lay, and whether what is there now is the same directory.
+/// The directory in which the file of a generation was.
 #[derive(PartialEq, Eq, Hash)]
-pub(in crate::follow) struct Lay<'a> {
+pub(in crate::follow) struct RecordedDirectory<'a> {
     pub directory: &'a Path,
     device: u64,
-    /// `None` in rows of earlier versions, which know the device of the file alone.
+    /// `None` in rows of earlier versions, which only have the device of the file.
     key: Option<FileKey>,
 }
 
-impl<'a> Lay<'a> {
+impl<'a> RecordedDirectory<'a> {
     pub fn of(row: &'a GenerationRow) -> Self {
-        let beside = directory_of(&row.path);
+        let file_directory = directory_of(&row.path);
         let Some(home) = &row.home else {
-            return Lay { directory: beside, device: row.device, key: None };
+            return RecordedDirectory { directory: file_directory, device: row.device, key: None };
         };
         let directory =
-            if home.directory.as_os_str().is_empty() { beside } else { &home.directory };
-        Lay { directory, device: home.device, key: Some(home.key) }
+            if home.directory.as_os_str().is_empty() { file_directory } else { &home.directory };
+        RecordedDirectory { directory, device: home.device, key: Some(home.key) }
     }
 
-    /// It is there and not only the place where it would be mounted: that a file is not in it, means that it is gone.
-    fn is_there(&self, listings: &mut Listings) -> bool {
-        let same = |found: Metadata| {
+    /// The same directory exists, and is not just an empty mount point: a file that is not in it has been deleted.
+    fn exists(&self, listings: &mut Listings) -> bool {
+        let is_same = |found: Metadata| {
             found.dev() == self.device || self.key == Some(identity::key_of(&found))
         };
-        // A row of an earlier version may hold the path as it was typed, in a directory that nobody knows.
+        // A row of an earlier version may have a path relative to an unknown working directory.
         self.directory.is_absolute()
-            && timed_fs::metadata(self.directory).is_ok_and(same)
-            && listings.of(self.directory).is_ok()
+            && timed_fs::metadata(self.directory).is_ok_and(is_same)
+            && listings.get(self.directory).is_ok()
     }
 }
 
-/// The directories that were asked for already.
+/// Directories that were already checked.
 #[derive(Default)]
-pub(in crate::follow) struct Looks<'a> {
-    known: HashMap<Lay<'a>, bool>,
+pub(in crate::follow) struct DirectoryChecks<'a> {
+    known: HashMap<RecordedDirectory<'a>, bool>,
 }
 
-impl<'a> Looks<'a> {
-    pub fn could_look(&mut self, row: &'a GenerationRow, listings: &mut Listings) -> bool {
-        let lay = Lay::of(row);
-        if let Some(known) = self.known.get(&lay) {
+impl<'a> DirectoryChecks<'a> {
+    pub fn directory_exists(&mut self, row: &'a GenerationRow, listings: &mut Listings) -> bool {
+        let directory = RecordedDirectory::of(row);
+        if let Some(known) = self.known.get(&directory) {
             return *known;
         }
-        let is_there = lay.is_there(listings);
-        self.known.insert(lay, is_there);
-        is_there
+        let exists = directory.exists(listings);
+        self.known.insert(directory, exists);
+        exists
     }
 }
 
@@ -78,22 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_known_again_by_its_device_or_by_itself() {
+    fn a_directory_is_recognised_by_its_device_or_its_key() {
         let scratch = tempfile::tempdir().unwrap();
         let directory = scratch.path().canonicalize().unwrap();
         let found = std::fs::metadata(&directory).unwrap();
         let (device, key) = (found.dev(), identity::key_of(&found));
         let other = FileKey { inode: key.inode + 1, ..key };
-        let is_there = |device, key| {
-            Lay { directory: &directory, device, key }.is_there(&mut Listings::default())
+        let exists = |device, key| {
+            RecordedDirectory { directory: &directory, device, key }
+                .exists(&mut Listings::default())
         };
-        assert!(is_there(device, Some(key)));
-        assert!(is_there(device + 1, Some(key)), "its device has another number since a reboot");
-        assert!(is_there(device, Some(other)), "it was made anew");
-        assert!(!is_there(device + 1, Some(other)), "where it is not mounted");
-        assert!(!is_there(device + 1, None), "a row of an earlier version");
+        assert!(exists(device, Some(key)));
+        assert!(exists(device + 1, Some(key)), "its device number changed at a reboot");
+        assert!(exists(device, Some(other)), "it was created again");
+        assert!(!exists(device + 1, Some(other)), "not mounted");
+        assert!(!exists(device + 1, None), "a row of an earlier version");
         let missing = directory.join("missing");
-        let lay = Lay { directory: &missing, device, key: Some(key) };
-        assert!(!lay.is_there(&mut Listings::default()));
+        let directory = RecordedDirectory { directory: &missing, device, key: Some(key) };
+        assert!(!directory.exists(&mut Listings::default()));
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in a directory, listed at most once a turn however often it is asked for.
+//! Lists directories, each at most once per pass of the follower.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -12,24 +12,24 @@ use super::identity;
 use crate::base::timed_fs::{self, Entry};
 use crate::event::FileKey;
 
-/// Directories of one directory that are remembered.
-const MOST_DIRECTORIES: usize = 100;
+/// Maximum number of remembered subdirectories per directory.
+const MAX_DIRECTORIES: usize = 100;
 
-/// Regular files of one directory.
+/// The regular files of a directory.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listing {
-    /// Name and inode, in the order of the bytes of the names.
+    /// Name and inode, ordered by the bytes of the name.
     pub files: Vec<(OsString, u64)>,
-    /// Names of directories in it.
+    /// Names of subdirectories.
     pub directories: Vec<OsString>,
-    /// Of the directory, and so of its files.
+    /// Device of the directory, and so of its files.
     pub device: u64,
     by_inode: HashMap<u64, usize>,
 }
 
 impl Listing {
-    /// Files whose names begin so.
-    pub fn beginning_with<'a>(
+    /// Files whose names begin with `name`.
+    pub fn with_prefix<'a>(
         &'a self,
         name: &'a OsStr,
     ) -> impl Iterator<Item = &'a (OsString, u64)> + 'a {
@@ -39,26 +39,27 @@ impl Listing {
     }
 }
 
-/// The listings of one turn.
+/// The listings of one pass.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listings {
     directories: HashMap<PathBuf, Result<Arc<Listing>, io::ErrorKind>>,
 }
 
 impl Listings {
-    pub fn of(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
-        if let Some(known) = self.directories.get(directory) {
-            return known.clone().map_err(io::Error::from);
+    pub fn get(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
+        if let Some(cached) = self.directories.get(directory) {
+            return cached.clone().map_err(io::Error::from);
         }
         let listed = list(directory).map(Arc::new);
-        let kept = listed.as_ref().map(Arc::clone).map_err(io::Error::kind);
-        self.directories.insert(directory.to_owned(), kept);
+        let cached = listed.as_ref().map(Arc::clone).map_err(io::Error::kind);
+        self.directories.insert(directory.to_owned(), cached);
         listed
     }
 
-    /// The path of this file in the directory, whatever it is called now. An error: could not look.
+    /// The present path of this file in the directory, under any name. An error means that this could not be
+    /// determined.
     pub fn find(&mut self, directory: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
-        let listing = self.of(directory)?;
+        let listing = self.get(directory)?;
         let Some(index) = listing.by_inode.get(&file.inode) else { return Ok(None) };
         let path = directory.join(&listing.files[*index].0);
         let metadata = match timed_fs::symlink_metadata(&path) {
@@ -70,8 +71,8 @@ impl Listings {
         Ok((found == file).then_some(path))
     }
 
-    /// It is listed anew when it is asked for again.
-    pub fn forget(&mut self, directory: &Path) {
+    /// The next request lists the directory again.
+    pub fn invalidate(&mut self, directory: &Path) {
         self.directories.remove(directory);
     }
 
@@ -86,7 +87,7 @@ fn list(directory: &Path) -> io::Result<Listing> {
     for Entry { name, kind, inode } in timed_fs::read_dir(directory)? {
         if kind.is_file() {
             listing.files.push((name, inode));
-        } else if kind.is_dir() && listing.directories.len() < MOST_DIRECTORIES {
+        } else if kind.is_dir() && listing.directories.len() < MAX_DIRECTORIES {
             listing.directories.push(name);
         }
     }

@@ -1,4 +1,4 @@
-//! Whether names came, went or changed in directories since their entries were read: by the times of the directories.
+//! Detects by directory times whether names in directories have changed since their entries were read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -7,55 +7,58 @@ use std::path::{Path, PathBuf};
 use super::identity::Place;
 use crate::base::{Timestamp, timed_fs};
 
-/// The coarsest times in use are those of FAT, 2 s: what changed more recently than that may change again unseen.
-const COARSEST_NS: i64 = 2_000_000_000;
+/// The coarsest file times in use are those of FAT, 2 s: a second change within that time would not show.
+const FILE_TIME_RESOLUTION_NS: i64 = 2_000_000_000;
 
-/// What directories looked like at one moment.
+/// Times of directories at one moment.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::follow) struct Stamps {
-    directories: BTreeMap<PathBuf, Option<Stamp>>,
-    /// None of them had changed a moment before.
-    settled: bool,
+pub(in crate::follow) struct DirectoryTimes {
+    directories: BTreeMap<PathBuf, Option<Times>>,
+    /// No directory had changed shortly before.
+    all_old: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+struct Times {
     place: Place,
     modified: i64,
     changed: i64,
 }
 
-impl Stamps {
-    pub fn take<'a>(directories: impl IntoIterator<Item = &'a PathBuf>, now: Timestamp) -> Stamps {
-        let before = now.0.saturating_sub(COARSEST_NS);
-        let directories: BTreeMap<PathBuf, Option<Stamp>> = directories
+impl DirectoryTimes {
+    pub fn take<'a>(
+        directories: impl IntoIterator<Item = &'a PathBuf>,
+        now: Timestamp,
+    ) -> DirectoryTimes {
+        let before = now.0.saturating_sub(FILE_TIME_RESOLUTION_NS);
+        let directories: BTreeMap<PathBuf, Option<Times>> = directories
             .into_iter()
-            .map(|directory| (directory.clone(), stamp(directory)))
+            .map(|directory| (directory.clone(), times_of(directory)))
             .collect();
-        let old = |stamp: &Stamp| stamp.modified < before && stamp.changed < before;
-        // What could not be looked at may be anything.
-        let settled = directories.values().all(|stamp| stamp.as_ref().is_some_and(old));
-        Stamps { directories, settled }
+        let old = |times: &Times| times.modified < before && times.changed < before;
+        // Nothing is known about a directory that cannot be read.
+        let all_old = directories.values().all(|times| times.as_ref().is_some_and(old));
+        DirectoryTimes { directories, all_old }
     }
 
-    pub fn again(&self, now: Timestamp) -> Stamps {
-        Stamps::take(self.directories.keys(), now)
+    pub fn retake(&self, now: Timestamp) -> DirectoryTimes {
+        DirectoryTimes::take(self.directories.keys(), now)
     }
 
-    /// Nothing has happened to any name since `before` was taken, just before the entries were read.
-    pub fn prove_nothing_changed_since(&self, before: &Stamps) -> bool {
-        self.settled && *self == *before
+    /// No name has changed since `before` was taken, just before the entries were read.
+    pub fn prove_nothing_changed_since(&self, before: &DirectoryTimes) -> bool {
+        self.all_old && *self == *before
     }
 
-    pub fn are_of(&self, directories: &BTreeSet<PathBuf>) -> bool {
+    pub fn cover(&self, directories: &BTreeSet<PathBuf>) -> bool {
         self.directories.keys().eq(directories)
     }
 }
 
-fn stamp(directory: &Path) -> Option<Stamp> {
+fn times_of(directory: &Path) -> Option<Times> {
     let metadata = timed_fs::metadata(directory).ok()?;
     let time = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-    Some(Stamp {
+    Some(Times {
         place: Place::of(&metadata),
         modified: time(metadata.mtime(), metadata.mtime_nsec()),
         changed: time(metadata.ctime(), metadata.ctime_nsec()),
@@ -74,27 +77,27 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_shows_and_growth_does_not() {
+    fn a_new_name_changes_the_times_and_growth_does_not() {
         let scratch = tempfile::tempdir().unwrap();
         let directories = BTreeSet::from([scratch.path().to_owned()]);
         fs::write(scratch.path().join("a"), "1").unwrap();
-        let before = Stamps::take(&directories, later(10));
+        let before = DirectoryTimes::take(&directories, later(10));
         fs::write(scratch.path().join("a"), "12").unwrap();
-        assert!(before.are_of(&directories));
-        assert!(before.again(later(10)).prove_nothing_changed_since(&before));
+        assert!(before.cover(&directories));
+        assert!(before.retake(later(10)).prove_nothing_changed_since(&before));
         std::thread::sleep(std::time::Duration::from_millis(20));
         fs::rename(scratch.path().join("a"), scratch.path().join("b")).unwrap();
-        assert!(!before.again(later(10)).prove_nothing_changed_since(&before));
+        assert!(!before.retake(later(10)).prove_nothing_changed_since(&before));
     }
 
     #[test]
-    fn what_changed_a_moment_ago_or_is_not_there_proves_nothing() {
+    fn a_directory_that_changed_recently_or_is_missing_proves_nothing() {
         let scratch = tempfile::tempdir().unwrap();
         let here = BTreeSet::from([scratch.path().to_owned()]);
-        let before = Stamps::take(&here, later(0));
-        assert!(!before.again(later(0)).prove_nothing_changed_since(&before));
+        let before = DirectoryTimes::take(&here, later(0));
+        assert!(!before.retake(later(0)).prove_nothing_changed_since(&before));
         let nowhere = BTreeSet::from([scratch.path().join("nowhere")]);
-        let before = Stamps::take(&nowhere, later(10));
-        assert!(!before.again(later(10)).prove_nothing_changed_since(&before));
+        let before = DirectoryTimes::take(&nowhere, later(10));
+        assert!(!before.retake(later(10)).prove_nothing_changed_since(&before));
     }
 }

@@ -1,6 +1,6 @@
-//! Which files the sources mean, at this moment: paths, patterns and directories → places.
+//! Finds the files that the sources match now: paths, patterns and directories → files with device and inode.
 //!
-//! Looks, opens nothing. Says where it could not look, which never means that nothing is there.
+//! Opens no file. Reports paths that could not be read; such a path may still have files.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
@@ -13,45 +13,45 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::identity::Place;
-use super::own_files::{Own, OwnPlaces};
+use super::own_files::{Own, OwnFiles};
 use super::rotated_names::directory_of;
 use super::{pattern, rotated_names};
 use crate::base::timed_fs::{self, Entry};
 
-/// Deepest `**`.
-const DEEPEST: usize = 16;
-/// A regular file that a source means.
+/// Maximum depth of `**`.
+const MAX_DEPTH: usize = 16;
+/// A regular file that a source matches.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct FoundFile {
     /// Index of the source.
     pub source: usize,
     pub path: PathBuf,
     pub place: Place,
 }
 
-/// Why a configured path gives nothing, or not all.
+/// Why a configured path gives no files, or not all of them.
 #[derive(Debug)]
 pub enum Problem {
-    /// Nothing is there (yet).
+    /// It does not exist (yet).
     Missing(PathBuf),
-    /// A directory without a file that could be followed.
+    /// A directory without a file to follow.
     Empty(PathBuf),
     Compressed(PathBuf),
-    /// Is there and can never be followed; so many others of the same pattern or directory cannot either.
+    /// It exists but can never be followed; the number counts further such files of the same pattern or directory.
     Special(PathBuf, Special, usize),
-    /// Of ours; the source that means it.
+    /// One of Logwarden's own files, and the source that matches it.
     Own(PathBuf, Arc<str>),
-    /// Could not look.
+    /// It could not be read.
     Failed(PathBuf, io::Error),
 }
 
-/// What is no regular file and no directory.
+/// The kind of a file that is neither regular nor a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Special {
     Pipe,
     Socket,
     Device,
-    /// A link that leads in a circle.
+    /// A symbolic link that leads to itself.
     Circle,
 }
 
@@ -67,87 +67,92 @@ impl Special {
 }
 
 #[derive(Debug, Default)]
-pub struct Sight {
-    pub found: Vec<Found>,
+pub struct ScanResult {
+    pub found: Vec<FoundFile>,
     pub problems: Vec<Problem>,
-    /// Directories in which a new file would matter.
+    /// Directories in which a new file could match.
     pub directories: BTreeSet<PathBuf>,
-    /// Some path is a link: where it leads may change elsewhere.
-    pub links: bool,
-    /// What we write ourselves.
-    pub own: OwnPlaces,
-    taken: HashSet<Place>,
+    /// At least one path is a symbolic link, so its target may change elsewhere.
+    pub has_links: bool,
+    /// Files that Logwarden writes itself.
+    pub own: OwnFiles,
+    seen: HashSet<Place>,
 }
 
 impl Problem {
-    /// Its mount does not answer.
+    /// Its mount does not respond.
     pub fn is_stuck(&self) -> bool {
         matches!(self, Problem::Failed(_, error) if timed_fs::is_stuck(error))
     }
 }
 
-impl Sight {
-    /// Every place that could be looked at was, but for mounts that do not answer.
-    pub fn whole_but_for_mounts(&self) -> bool {
+impl ScanResult {
+    /// Everything could be read, except on mounts that do not respond.
+    pub fn is_complete_except_mounts(&self) -> bool {
         !self
             .problems
             .iter()
             .any(|problem| matches!(problem, Problem::Failed(..)) && !problem.is_stuck())
     }
 
-    /// Every place that could be looked at was.
-    pub fn whole(&self) -> bool {
+    /// Everything could be read.
+    pub fn is_complete(&self) -> bool {
         !self.problems.iter().any(|problem| matches!(problem, Problem::Failed(..)))
     }
 }
 
-/// The same file reached twice counts once, for the first source that means it. `before`: what of ours the last look
-/// found.
-pub fn look(sources: &[Arc<SourceConfig>], own: &Own, before: &OwnPlaces) -> Sight {
-    let mut sight = Sight { own: own.places(before), ..Sight::default() };
+/// Finds all matching files. A file that is reached twice counts once, for the first source that matches it. `before`:
+/// Logwarden's own files as of the last scan.
+pub fn scan(sources: &[Arc<SourceConfig>], own: &Own, before: &OwnFiles) -> ScanResult {
+    let mut result = ScanResult { own: own.resolve(before), ..ScanResult::default() };
     for (index, source) in sources.iter().enumerate() {
         let keeps_own = own.except.as_ref().is_some_and(|except| source.paths.contains(except));
-        let reader = (!keeps_own).then_some(&source.name);
+        let checked_source = (!keeps_own).then_some(&source.name);
         for path in &source.paths {
-            Walk { sight: &mut sight, source: index, reader, special: None }.configured(path);
+            Walk { result: &mut result, source: index, checked_source, special: None }
+                .walk_configured(path);
         }
     }
-    sight
+    result
 }
 
-/// A path that the source means, or that rotation made of one.
+/// The source matches the path, or the path is a rotated name of a matched one.
 pub fn means(source: &SourceConfig, path: &Path) -> bool {
-    // As it was typed once, somewhere: it means nothing here.
+    // Relative to an unknown working directory, so it cannot be compared.
     if path.is_relative() {
         return false;
     }
     let Some(name) = path.file_name() else { return false };
     let plain = path.with_file_name(OsString::from_vec(rotated_names::root(path)));
-    source.paths.iter().filter_map(|meant| std::path::absolute(meant).ok()).any(|meant| {
-        // What cannot be looked at now may be one.
-        let is_directory = match timed_fs::metadata(&meant) {
-            Ok(found) => found.is_dir(),
-            Err(error) => timed_fs::is_stuck(&error),
-        };
-        if is_directory {
-            return path.parent() == Some(&*meant);
-        }
-        let rotated = || {
-            let of = meant
-                .file_name()
-                .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()));
-            of && meant.parent() == path.parent()
-        };
-        pattern::matches_path(&meant, path) || pattern::matches_path(&meant, &plain) || rotated()
-    })
+    source.paths.iter().filter_map(|configured| std::path::absolute(configured).ok()).any(
+        |configured| {
+            // A path that cannot be read now may be a directory.
+            let is_directory = match timed_fs::metadata(&configured) {
+                Ok(found) => found.is_dir(),
+                Err(error) => timed_fs::is_stuck(&error),
+            };
+            if is_directory {
+                return path.parent() == Some(&*configured);
+            }
+            let rotated = || {
+                let has_suffix = configured
+                    .file_name()
+                    .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()));
+                has_suffix && configured.parent() == path.parent()
+            };
+            pattern::matches_path(&configured, path)
+                || pattern::matches_path(&configured, &plain)
+                || rotated()
+        },
+    )
 }
 
-/// A file that an editor keeps for a moment, and that the pattern does not ask for by its ending.
+/// A temporary file of an editor, unless the pattern asks for its suffix.
 fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
     rotated_names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
 }
 
-/// One entry of a directory, on the directory's device.
+/// A directory entry, with the device of the directory.
 struct Listed<'a> {
     directory: &'a Path,
     entry: Entry,
@@ -161,42 +166,42 @@ impl Listed<'_> {
 }
 
 struct Walk<'a> {
-    sight: &'a mut Sight,
+    result: &'a mut ScanResult,
     source: usize,
-    /// Its name, where it is none that reads what is ours.
-    reader: Option<&'a Arc<str>>,
-    /// The first that the configured path means, and how many more.
+    /// Name of the source, unless it may read Logwarden's own files.
+    checked_source: Option<&'a Arc<str>>,
+    /// The first special file of the configured path, and the number of further ones.
     special: Option<(PathBuf, Special, usize)>,
 }
 
 impl Walk<'_> {
-    fn configured(&mut self, path: &Path) {
+    fn walk_configured(&mut self, path: &Path) {
         self.walk(path);
         if let Some((path, kind, others)) = self.special.take() {
-            self.sight.problems.push(Problem::Special(path, kind, others));
+            self.result.problems.push(Problem::Special(path, kind, others));
         }
     }
 
     fn walk(&mut self, path: &Path) {
-        let link = self.note_link(path);
+        let link = self.check_link(path);
         match timed_fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path),
+            Ok(metadata) if metadata.is_dir() => self.walk_directory(path),
             Ok(metadata) if metadata.is_file() => {
-                self.sight.directories.insert(directory_of(path).to_owned());
-                if rotated_names::compressed(path) {
-                    self.sight.problems.push(Problem::Compressed(path.to_owned()));
+                self.result.directories.insert(directory_of(path).to_owned());
+                if rotated_names::has_unsupported_compression(path) {
+                    self.result.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
-                    self.add(path.to_owned(), Place::of(&metadata), link);
+                    self.add_file(path.to_owned(), Place::of(&metadata), link);
                 }
             }
-            Ok(metadata) => self.special(path.to_owned(), metadata.file_type()),
-            Err(error) if timed_fs::is_stuck(&error) => self.absent(path, error),
-            Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.pattern(path),
-            Err(error) => self.absent(path, error),
+            Ok(metadata) => self.record_special(path.to_owned(), metadata.file_type()),
+            Err(error) if timed_fs::is_stuck(&error) => self.record_missing(path, error),
+            Err(_) if pattern::is_pattern(path.as_os_str().as_bytes()) => self.walk_pattern(path),
+            Err(error) => self.record_missing(path, error),
         }
     }
 
-    fn special(&mut self, path: PathBuf, kind: FileType) {
+    fn record_special(&mut self, path: PathBuf, kind: FileType) {
         match (&mut self.special, Special::of(kind)) {
             (Some((_, _, others)), Some(_)) => *others += 1,
             (none, Some(kind)) => *none = Some((path, kind, 0)),
@@ -204,16 +209,16 @@ impl Walk<'_> {
         }
     }
 
-    fn note_link(&mut self, path: &Path) -> bool {
+    fn check_link(&mut self, path: &Path) -> bool {
         let link = timed_fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-        self.sight.links |= link;
+        self.result.has_links |= link;
         link
     }
 
-    fn absent(&mut self, path: &Path, error: io::Error) {
-        self.sight.directories.insert(directory_of(path).to_owned());
+    fn record_missing(&mut self, path: &Path, error: io::Error) {
+        self.result.directories.insert(directory_of(path).to_owned());
         let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-        self.sight.problems.push(if circle {
+        self.result.problems.push(if circle {
             Problem::Special(path.to_owned(), Special::Circle, 0)
         } else if error.kind() == io::ErrorKind::NotFound {
             Problem::Missing(path.to_owned())
@@ -222,39 +227,39 @@ impl Walk<'_> {
         });
     }
 
-    fn directory(&mut self, path: &Path) {
-        let before = self.sight.found.len();
-        let taken = self.sight.taken.len();
-        self.entries(path, &mut |walk, listed| {
+    fn walk_directory(&mut self, path: &Path) {
+        let before = self.result.found.len();
+        let seen = self.result.seen.len();
+        self.for_each_entry(path, &mut |walk, listed| {
             let name = listed.entry.name.as_bytes();
             if !name.starts_with(b".") && !rotated_names::is_scratch(name) {
-                walk.entry(listed);
+                walk.add_entry(listed);
             }
         });
-        let nothing = self.sight.found.len() == before && self.special.is_none();
-        if nothing && self.sight.taken.len() == taken {
-            self.sight.problems.push(Problem::Empty(path.to_owned()));
+        let nothing = self.result.found.len() == before && self.special.is_none();
+        if nothing && self.result.seen.len() == seen {
+            self.result.problems.push(Problem::Empty(path.to_owned()));
         }
     }
 
-    fn pattern(&mut self, path: &Path) {
-        let before = self.sight.found.len();
-        let failed = self.sight.problems.len();
+    fn walk_pattern(&mut self, path: &Path) {
+        let before = self.result.found.len();
+        let failed = self.result.problems.len();
         let components: Vec<Component<'_>> = path.components().collect();
         self.descend(PathBuf::new(), &components, 0);
-        let nothing = self.sight.found.len() == before && self.special.is_none();
-        if nothing && self.sight.problems.len() == failed {
-            self.sight.problems.push(Problem::Missing(path.to_owned()));
+        let nothing = self.result.found.len() == before && self.special.is_none();
+        if nothing && self.result.problems.len() == failed {
+            self.result.problems.push(Problem::Missing(path.to_owned()));
         }
     }
 
     fn descend(&mut self, base: PathBuf, components: &[Component<'_>], depth: usize) {
         let Some((first, rest)) = components.split_first() else { return };
         let name = first.as_os_str();
-        if name == "**" && depth < DEEPEST {
+        if name == "**" && depth < MAX_DEPTH {
             self.descend(base.clone(), rest, depth);
             let directory = if base.as_os_str().is_empty() { PathBuf::from(".") } else { base };
-            self.entries(&directory, &mut |walk, listed| {
+            self.for_each_entry(&directory, &mut |walk, listed| {
                 if listed.entry.kind.is_dir() {
                     walk.descend(listed.path(), components, depth + 1);
                 }
@@ -264,11 +269,11 @@ impl Walk<'_> {
         } else {
             let directory =
                 if base.as_os_str().is_empty() { PathBuf::from(".") } else { base.clone() };
-            self.entries(&directory, &mut |walk, listed| {
+            self.for_each_entry(&directory, &mut |walk, listed| {
                 if !pattern::matches(name.as_bytes(), listed.entry.name.as_bytes()) {
                 } else if rest.is_empty() {
                     if !is_scratch_beside(name.as_bytes(), listed.entry.name.as_bytes()) {
-                        walk.entry(listed);
+                        walk.add_entry(listed);
                     }
                 } else {
                     walk.step(base.join(&listed.entry.name), rest, depth);
@@ -281,37 +286,38 @@ impl Walk<'_> {
         if !rest.is_empty() {
             return self.descend(path, rest, depth);
         }
-        self.sight.directories.insert(directory_of(&path).to_owned());
-        let link = self.note_link(&path);
+        self.result.directories.insert(directory_of(&path).to_owned());
+        let link = self.check_link(&path);
         match timed_fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() && !rotated_names::compressed(&path) => {
-                self.add(path, Place::of(&metadata), link);
+            Ok(metadata)
+                if metadata.is_file() && !rotated_names::has_unsupported_compression(&path) =>
+            {
+                self.add_file(path, Place::of(&metadata), link);
             }
-            Ok(metadata) => self.special(path, metadata.file_type()),
-            Err(error) => self.could_not_look(path, error),
+            Ok(metadata) => self.record_special(path, metadata.file_type()),
+            Err(error) => self.record_unreadable(path, error),
         }
     }
 
-    /// What is not there is no problem of a pattern; what could not be looked at is. Links that lead in a circle lead
-    /// to nothing.
-    fn could_not_look(&mut self, path: PathBuf, error: io::Error) {
+    /// For a pattern, a missing file is not a problem, but an unreadable one is. A circular link counts as missing.
+    fn record_unreadable(&mut self, path: PathBuf, error: io::Error) {
         let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         let absent = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
         if !circle && !absent {
-            self.sight.problems.push(Problem::Failed(path, error));
+            self.result.problems.push(Problem::Failed(path, error));
         }
     }
 
-    fn entries(&mut self, directory: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
-        // Also one that is not there yet.
-        self.sight.directories.insert(directory.to_owned());
+    fn for_each_entry(&mut self, directory: &Path, each: &mut dyn FnMut(&mut Self, &Listed<'_>)) {
+        // Includes directories that do not exist yet.
+        self.result.directories.insert(directory.to_owned());
         let mut entries = match timed_fs::read_dir(directory) {
             Ok(entries) => entries,
-            // Not a directory, or gone between two looks: it has no entries.
+            // Not a directory, or removed between two reads: it has no entries.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
-                return self.sight.problems.push(Problem::Failed(directory.to_owned(), error));
+                return self.result.problems.push(Problem::Failed(directory.to_owned(), error));
             }
         };
         let device = timed_fs::metadata(directory).map_or(0, |directory| directory.dev());
@@ -321,43 +327,45 @@ impl Walk<'_> {
         }
     }
 
-    /// One file of a directory: its place without a look at the file itself where that can be had.
-    fn entry(&mut self, listed: &Listed<'_>) {
+    /// Adds one file of a directory, without reading the file's own metadata if possible.
+    fn add_entry(&mut self, listed: &Listed<'_>) {
         let (path, kind) = (listed.path(), listed.entry.kind);
         let place = if kind.is_file() {
             Place { device: listed.device, inode: listed.entry.inode }
         } else if kind.is_symlink() {
-            self.sight.links = true;
+            self.result.has_links = true;
             match timed_fs::metadata(&path) {
                 Ok(target) if target.is_file() => Place::of(&target),
-                Ok(target) => return self.special(path, target.file_type()),
-                Err(error) => return self.could_not_look(path, error),
+                Ok(target) => return self.record_special(path, target.file_type()),
+                Err(error) => return self.record_unreadable(path, error),
             }
         } else {
-            return self.special(path, kind);
+            return self.record_special(path, kind);
         };
-        if rotated_names::compressed(&path) {
-            self.sight.problems.push(Problem::Compressed(path));
+        if rotated_names::has_unsupported_compression(&path) {
+            self.result.problems.push(Problem::Compressed(path));
         } else {
-            self.add(path, place, kind.is_symlink());
+            self.add_file(path, place, kind.is_symlink());
         }
     }
 
-    fn add(&mut self, path: PathBuf, place: Place, link: bool) {
-        let owned =
-            match self.reader.map(|source| (source, self.sight.own.owner(&path, place, link))) {
-                Some((_, Err(error))) => return self.could_not_look(path, error),
-                Some((source, Ok(owned))) => owned.map(|owned| (source, owned)),
-                None => None,
-            };
-        if let Some((source, owned)) = owned {
-            if !self.sight.problems.iter().any(|problem| problem.is_own(&owned)) {
-                self.sight.problems.push(Problem::Own(owned, source.clone()));
+    fn add_file(&mut self, path: PathBuf, place: Place, link: bool) {
+        let own_file = match self
+            .checked_source
+            .map(|source| (source, self.result.own.owner(&path, place, link)))
+        {
+            Some((_, Err(error))) => return self.record_unreadable(path, error),
+            Some((source, Ok(own_file))) => own_file.map(|own_file| (source, own_file)),
+            None => None,
+        };
+        if let Some((source, own_file)) = own_file {
+            if !self.result.problems.iter().any(|problem| problem.is_own(&own_file)) {
+                self.result.problems.push(Problem::Own(own_file, source.clone()));
             }
             return;
         }
-        if self.sight.taken.insert(place) {
-            self.sight.found.push(Found { source: self.source, path, place });
+        if self.result.seen.insert(place) {
+            self.result.found.push(FoundFile { source: self.source, path, place });
         }
     }
 }

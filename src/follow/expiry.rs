@@ -1,39 +1,39 @@
-//! When a generation ends: its file is truncated, deleted or gone, everybody has read it, and at last its row expires.
+//! Ends generations whose files were deleted, closes files that all consumers have read, and removes expired rows.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
-use super::directory_check::{Lay, Looks};
+use super::directory_check::{DirectoryChecks, RecordedDirectory};
 use super::follower::{Follower, Phase};
 use super::notices::{self, Topic};
-use super::truncation::GRACE;
+use super::truncation::COPY_SEARCH_TIME;
 use crate::event::status::FileState;
 use crate::event::{FileId, FileKey, GenerationId, Level};
 use crate::state::{Absence, GenerationRow};
 
-/// A file without a name is given up when it has not grown for this long.
-pub(in crate::follow) const FORGOTTEN: Duration = Duration::from_secs(300);
-/// Rows of generations that are gone and read are kept this long.
-const KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// A file without a name is closed when it has not grown for this long.
+pub(in crate::follow) const UNLINKED_QUIET_LIMIT: Duration = Duration::from_secs(300);
+/// Rows of ended generations that were read completely are kept this long.
+const ROW_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 impl Follower {
-    /// No name left, quiet for long: what is there is all; gone once everybody is through.
-    pub fn retire_unlinked(&mut self) {
+    /// Ends files without a name that have been quiet for long, and closes them once all consumers have read them.
+    pub fn close_unlinked_files(&mut self) {
         let now = self.now();
         let is_over = |tracked: &Tracked| {
-            let settled = matches!(tracked.stage, Stage::Live | Stage::Ended);
-            // Nothing was ever in it, or could be unpacked.
-            let empty = tracked.undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
-            let quiet = tracked.quiet_for(now) >= FORGOTTEN;
-            tracked.is_nameless() && !tracked.segment && quiet && (settled || empty)
+            let is_identified = matches!(tracked.stage, Stage::Live | Stage::Ended);
+            // It was always empty, or nothing could be unpacked.
+            let empty = tracked.is_undecided() && tracked.size == 0 && !tracked.is_being_unpacked();
+            let quiet = tracked.quiet_for(now) >= UNLINKED_QUIET_LIMIT;
+            tracked.is_nameless() && !tracked.is_segment && quiet && (is_identified || empty)
         };
-        let attended = self.catalog.attended();
+        let attended = self.catalog.needing_attention();
         let ids = attended.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_over));
         for id in ids.collect::<Vec<_>>() {
             let Some(tracked) = self.catalog.get_mut(id) else { continue };
-            if tracked.undecided() {
-                self.drop_file(id);
+            if tracked.is_undecided() {
+                self.stop_following(id);
                 continue;
             }
             if tracked.stage == Stage::Live {
@@ -45,19 +45,19 @@ impl Follower {
                 self.shared.notify_changes();
             }
             let Some(row) = tracked.row.clone() else { continue };
-            let is_through = self.everybody_is_through(&row);
-            if is_through && row.rest.is_some() {
+            let is_read = self.is_read_by_all(&row);
+            if is_read && row.rest.is_some() {
                 self.drop_rest(id);
-            } else if is_through {
-                self.give_up(id);
+            } else if is_read {
+                self.close_file(id);
             } else {
                 self.read_from_rest(id);
             }
         }
     }
 
-    /// A file that was closed to save descriptors was deleted meanwhile: its bytes are gone, unless a copy comes.
-    pub fn vanished(&mut self, id: FileId) {
+    /// A file was deleted while it was closed to save descriptors: its bytes are lost, unless a copy appears.
+    pub fn handle_vanished_file(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -67,24 +67,25 @@ impl Follower {
             known.facts.state = FileState::Ended;
             known.complete = was_kept;
         });
-        let Some(row) = &mut tracked.row else { return self.drop_file(id) };
+        let Some(row) = &mut tracked.row else { return self.stop_following(id) };
         row.ended = Some(time);
-        tracked.stage = if was_kept { Stage::Ended } else { Stage::Bereft(now + GRACE) };
+        tracked.stage =
+            if was_kept { Stage::Ended } else { Stage::AwaitingCopy(now + COPY_SEARCH_TIME) };
         self.pending.change(id);
-        self.catalog.read_on_in(id, rest);
+        self.catalog.continue_in(id, rest);
         self.shared.notify_changes();
     }
 
-    /// Its descriptor goes; its row stays.
-    pub fn give_up(&mut self, id: FileId) {
+    /// Closes the file; its row stays.
+    pub fn close_file(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(row) = tracked.row.clone() else { return };
         let time = self.shared.clock.now();
-        self.drop_file(id);
-        self.bury(GenerationRow { ended: row.ended.or(Some(time)), ..row });
+        self.stop_following(id);
+        self.keep_row_without_file(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
 
-    pub fn bury(&mut self, row: GenerationRow) {
+    pub fn keep_row_without_file(&mut self, row: GenerationRow) {
         if let Some(store) = self.shared.store.get() {
             store.put_generation(row.clone());
         }
@@ -92,8 +93,9 @@ impl Follower {
         self.shared.notify_changes();
     }
 
-    /// Where nobody keeps cursors in the state, what was handed out is what can be known.
-    pub fn everybody_is_through(&self, row: &GenerationRow) -> bool {
+    /// All consumers have read the generation. If none keeps cursors in the state, only the bytes that were handed out
+    /// are known.
+    pub fn is_read_by_all(&self, row: &GenerationRow) -> bool {
         let handed =
             || self.shared.handle_of(row.id).map(|handle| handle.decode_state().handed_out);
         match self.shared.has_unread(row) {
@@ -102,8 +104,8 @@ impl Follower {
         }
     }
 
-    /// A loss that a reader met is put into the row, and said.
-    pub fn count_loss(&mut self, id: FileId) {
+    /// Stores a loss that was found by a reader in the row of the generation, and reports it.
+    pub fn record_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let lost = tracked.handle.known().largest_gap;
@@ -123,14 +125,15 @@ impl Follower {
         self.shared.notify_changes();
     }
 
-    /// At the end: what nobody will be able to read any more is lost, whether a reader has met it or not.
-    pub fn count_unreachable(&mut self) {
+    /// At the end of the process: bytes that can never be read any more are lost, even if no reader has reached them.
+    pub fn record_unreachable_losses(&mut self) {
         let over = |tracked: &Tracked| {
-            let ended = matches!(tracked.stage, Stage::Ended | Stage::Bereft(_));
+            let ended = matches!(tracked.stage, Stage::Ended | Stage::AwaitingCopy(_));
             ended && !tracked.handle.has_bytes()
         };
-        let held = self.held().filter(|tracked| over(tracked)).filter_map(|t| t.row.clone());
-        let rows: Vec<GenerationRow> = held.collect();
+        let open_rows =
+            self.identified_files().filter(|tracked| over(tracked)).filter_map(|t| t.row.clone());
+        let rows: Vec<GenerationRow> = open_rows.collect();
         for row in rows {
             if let Some(slowest) =
                 self.shared.lowest_offset(&GenerationRow { ended: None, ..row.clone() })
@@ -138,40 +141,42 @@ impl Follower {
             {
                 let lost = row.end() - slowest;
                 self.shared.note_loss(&row, lost);
-                self.bury(GenerationRow { lost: row.lost.max(lost), ..row });
+                self.keep_row_without_file(GenerationRow { lost: row.lost.max(lost), ..row });
             }
         }
         self.persist();
     }
 
-    /// Rows of our sources that no file was found for, though every place could be looked at. A copy may come a
-    /// moment later.
-    pub fn judge_rows_without_file(&mut self) {
+    /// Ends generations of the sources for which no file was found although every directory could be read. Waits a
+    /// moment for copies first.
+    pub fn end_rows_without_file(&mut self) {
         let Phase::Following { since } = self.phase else { return };
-        let waits = !self.shared.once() && self.now() < since + GRACE;
-        if waits || self.shared.without_file().is_empty() {
+        let must_wait = !self.shared.once() && self.now() < since + COPY_SEARCH_TIME;
+        if must_wait || self.shared.without_file().is_empty() {
             return;
         }
         let rows = self.rows_without_file(|id| !self.shared.is_orphan(id));
-        let mut looks = Looks::default();
-        let mut news = false;
+        let mut checks = DirectoryChecks::default();
+        let mut changed = false;
         for row in &rows {
-            let mut could_look = |row| looks.could_look(row, &mut self.listings.borrow_mut());
-            if !self.may_be_there(row) && could_look(row) {
+            let mut directory_exists =
+                |row| checks.directory_exists(row, &mut self.listings.borrow_mut());
+            if !self.may_still_exist(row) && directory_exists(row) {
                 self.end_row(row);
-                news = true;
+                changed = true;
             }
         }
-        if news {
+        if changed {
             self.shared.notify_changes();
         }
     }
 
-    /// Copies of those rows that have no file and have not ended.
+    /// Copies of rows that have no file and have not ended.
     pub fn rows_without_file(&self, wanted: impl Fn(GenerationId) -> bool) -> Vec<GenerationRow> {
-        let gone = self.shared.without_file();
-        let rows = gone.values().filter(|row| row.ended.is_none());
-        let rows = rows.filter(|row| self.catalog.of(row.id).is_none() && wanted(row.id));
+        let unheld_rows = self.shared.without_file();
+        let rows = unheld_rows.values().filter(|row| row.ended.is_none());
+        let rows =
+            rows.filter(|row| self.catalog.by_generation(row.id).is_none() && wanted(row.id));
         rows.cloned().collect()
     }
 
@@ -182,38 +187,38 @@ impl Follower {
             store.put_generation(row.clone());
         }
         let id = row.id;
-        if let Some(gone) = self.shared.without_file().get_mut(&id) {
-            *gone = row;
+        if let Some(stored) = self.shared.without_file().get_mut(&id) {
+            *stored = row;
         }
-        // Whoever waits there is told that nothing will come.
+        // Tells waiting readers that no more bytes will come.
         self.shared.mark(id);
     }
 
-    /// Rows that no source means: nobody looks for their files, so those end whose file is not in its directory any
-    /// more.
+    /// Ends orphans (generations that no source matches) whose file is no longer in its directory. Scans do not
+    /// search for these files.
     fn end_orphans(&mut self) {
         let rows = self.rows_without_file(|id| self.shared.is_orphan(id));
-        let mut looks = Looks::default();
-        let mut news = false;
+        let mut checks = DirectoryChecks::default();
+        let mut changed = false;
         for row in rows.iter().filter(|row| row.rest.is_none()) {
             let listings = &mut self.listings.borrow_mut();
             let file = row.file_key();
-            let is_held = self.catalog.of_file(file).is_some();
-            if is_held || !looks.could_look(row, listings) {
+            let is_held = self.catalog.by_file_key(file).is_some();
+            if is_held || !checks.directory_exists(row, listings) {
                 continue;
             }
-            if matches!(listings.find(Lay::of(row).directory, file), Ok(None)) {
+            if matches!(listings.find(RecordedDirectory::of(row).directory, file), Ok(None)) {
                 self.end_row(row);
-                self.tell_of_ended_orphan(row);
-                news = true;
+                self.report_ended_orphan(row);
+                changed = true;
             }
         }
-        if news {
+        if changed {
             self.shared.notify_changes();
         }
     }
 
-    fn tell_of_ended_orphan(&self, row: &GenerationRow) {
+    fn report_ended_orphan(&self, row: &GenerationRow) {
         let topic = Topic::Orphan(row.id);
         let unread = self.shared.lowest_offset(row).map_or(0, |at| row.end().saturating_sub(at));
         if unread == 0 {
@@ -224,26 +229,26 @@ impl Follower {
         self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
     }
 
-    /// Its file is there and not understood yet, and not shorter than what was seen.
-    fn may_be_there(&self, row: &GenerationRow) -> bool {
-        let here = self.catalog.of_file(row.file_key());
-        let undecided = here.is_some_and(|t| t.undecided() && t.size >= row.mark.offset);
+    /// Its file exists but is not identified yet, and is not shorter than the mark.
+    fn may_still_exist(&self, row: &GenerationRow) -> bool {
+        let here = self.catalog.by_file_key(row.file_key());
+        let undecided = here.is_some_and(|t| t.is_undecided() && t.size >= row.mark.offset);
         row.rest.is_some()
             || self.is_unpacking()
-            || self.seen.unopened.contains(&row.file_key().inode)
+            || self.scan_state.unopened.contains(&row.file_key().inode)
             || undecided
-            || self.is_passed(row)
-            || row.unfinished.is_some() && self.undecided_hold(row)
+            || self.is_closed_compressed(row)
+            || row.unfinished.is_some() && self.is_held_by_undecided(row)
     }
 
-    /// A file whose first line is not complete holds all that was seen.
-    fn undecided_hold(&self, row: &GenerationRow) -> bool {
-        let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.undecided());
-        undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds(&file, row))
+    /// A file with an incomplete first line holds all known bytes of the generation.
+    fn is_held_by_undecided(&self, row: &GenerationRow) -> bool {
+        let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.is_undecided());
+        undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds_generation(&file, row))
     }
 
-    /// Rows of generations that are gone, that everybody has read, and that nobody missed for long.
-    pub fn expire(&mut self) {
+    /// Removes rows of ended generations that all consumers have read and whose files have been missing for long.
+    pub fn expire_rows(&mut self) {
         if !self.schedule.expiry_is_due(self.now()) {
             return;
         }
@@ -251,24 +256,25 @@ impl Follower {
         let time = self.shared.clock.now();
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut old = Vec::new();
-        // A compressed file that was read and is there: without its row it would be read again.
-        let passed: HashSet<FileKey> = self.seen.passed_files().collect();
-        let mut gone = self.shared.without_file();
+        // A compressed file that was read and still exists would be read again without its row.
+        let closed: HashSet<FileKey> = self.scan_state.closed_compressed_files().collect();
+        let mut unheld_rows = self.shared.without_file();
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
-        let over = gone.values_mut().filter(|row| row.ended.is_some() && is_due(row));
-        for row in over.filter(|row| !passed.contains(&row.file_key())) {
+        let over = unheld_rows.values_mut().filter(|row| row.ended.is_some() && is_due(row));
+        for row in over.filter(|row| !closed.contains(&row.file_key())) {
             let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
             row.absence = Some(absence);
-            match absence.long >= KEPT {
+            match absence.long >= ROW_RETENTION {
                 true => old.push(row.clone()),
                 false => store.put_generation(row.clone()),
             }
         }
-        drop(gone);
+        drop(unheld_rows);
         for row in old {
-            // Nobody reads an orphan: it would be waited for without end. What was kept of one waits for a source.
+            // No consumer reads an orphan, so its row would stay forever. If unread bytes of it are kept, it waits for
+            // a source.
             let is_given_up = self.shared.is_orphan(row.id) && row.rest.is_none();
-            if is_given_up || self.everybody_is_through(&row) {
+            if is_given_up || self.is_read_by_all(&row) {
                 self.remove_rest(row.id);
                 store.remove_generation(row.id);
                 self.catalog.history.remove(row.id);

@@ -1,4 +1,4 @@
-//! One look at an open file: grown, truncated, or the same.
+//! Checks one open file: it has grown, was truncated, or is unchanged.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -13,51 +13,51 @@ use crate::base::timed_fs::{self, File};
 use crate::event::FileId;
 
 impl Follower {
-    /// Looks at the descriptor; `true` where readers see something new.
-    pub fn look(&mut self, id: FileId) -> bool {
+    /// Checks size and times of the open file. Returns whether readers see a change.
+    pub fn check_file(&mut self, id: FileId) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
-        let coverage = tracked.real().and_then(|path| self.watch.coverage(directory_of(path)));
-        let next = tracked.next_look_from(now, coverage);
-        self.catalog.look_at(id, next);
+        let coverage = tracked.real_path().and_then(|path| self.watch.coverage(directory_of(path)));
+        let next = tracked.next_check_after(now, coverage);
+        self.catalog.check_at(id, next);
         let Some(tracked) = self.catalog.get(id) else { return false };
-        if let Some(packed) = tracked.packed.clone() {
-            return self.look_at_packed(id, &packed);
+        if let Some(compressed) = tracked.compressed.clone() {
+            return self.check_compressed(id, &compressed);
         }
         let metadata = match tracked.handle.metadata() {
             Ok(metadata) => metadata,
-            Err(error) => return self.cannot_look(id, &error),
+            Err(error) => return self.report_access_error(id, &error),
         };
-        self.answers(id);
+        self.clear_access_error(id);
         let Some(tracked) = self.catalog.get(id) else { return false };
         let size = self.shared.stdin_progress.size_of(&metadata);
         let unchanged = size == tracked.size && metadata.modified().ok() == tracked.modified;
         let links = metadata.nlink();
-        // Noted before, but nothing came of it: a full disk, a read that failed.
-        let left = tracked.stage == Stage::Live
+        // An earlier check saw the growth but could not handle it (full disk, failed read).
+        let growth_unhandled = tracked.stage == Stage::Live
             && tracked.row.as_ref().is_some_and(|row| row.mark.offset != size);
-        let still = unchanged && !left && !tracked.handle.has_mismatch();
-        if still && links == tracked.links {
+        let is_handled = unchanged && !growth_unhandled && !tracked.handle.has_mismatch();
+        if is_handled && links == tracked.links {
             return false;
         }
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         tracked.links = links;
-        if still {
+        if is_handled {
             return false;
         }
         let Ok(Some(file)) = tracked.handle.open_file() else { return false };
         tracked.size = size;
         tracked.modified = metadata.modified().ok();
-        tracked.grown = now;
-        self.catalog.look_at(id, now + Duration::from_millis(250));
+        tracked.last_growth = now;
+        self.catalog.check_at(id, now + Duration::from_millis(250));
         let Some(tracked) = self.catalog.get(id) else { return false };
-        if tracked.row.is_some() && tracked.stage != Stage::Settled {
+        if tracked.row.is_some() && tracked.stage != Stage::AwaitingCommit {
             return self.compare(id, &file);
         }
         let time = self.shared.clock.now();
         tracked.handle.take_mismatch();
-        self.work.unjudged.insert(id);
-        if tracked.stage != Stage::Settled {
+        self.work.to_identify.insert(id);
+        if tracked.stage != Stage::AwaitingCommit {
             tracked.handle.update(|known| {
                 known.facts.size = size;
                 known.facts.last_growth = time;
@@ -66,18 +66,18 @@ impl Follower {
         true
     }
 
-    /// As [`Follower::look`] returns.
-    pub fn cannot_look(&mut self, id: FileId, error: &io::Error) -> bool {
+    /// Returns the same as [`Follower::check_file`].
+    pub fn report_access_error(&mut self, id: FileId, error: &io::Error) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         if error.kind() == io::ErrorKind::NotFound {
-            // Closed for the time being, and renamed or deleted meanwhile: the scan finds out.
+            // Closed to save descriptors, and renamed or deleted meanwhile: the scan handles it.
             if tracked.handle.parked().is_some() {
                 self.schedule.hint_scan();
             }
             return false;
         }
-        if timed_fs::is_stale(error) && tracked.packed.is_none() {
-            self.look_after_stale(id);
+        if timed_fs::is_stale(error) && tracked.compressed.is_none() {
+            self.park_stale_file(id);
             return true;
         }
         let time = self.shared.clock.now();
@@ -85,14 +85,14 @@ impl Follower {
             if timed_fs::is_stuck(error) {
                 return known.facts.stuck.replace(known.facts.stuck.unwrap_or(time)).is_none();
             }
-            let reason = format!("cannot look at it ({error}); tried again every few seconds");
+            let reason = format!("cannot check the file ({error}); retried every few seconds");
             let before = known.facts.check_error.replace(reason.as_str().into());
             before.as_deref() != Some(reason.as_str())
         })
     }
 
-    /// Its file system answers (again).
-    pub fn answers(&self, id: FileId) {
+    /// The file can be read (again): clears its error.
+    pub fn clear_access_error(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let is_mended = {
             let known = tracked.handle.known();
@@ -106,37 +106,37 @@ impl Follower {
         }
     }
 
-    /// The mark decides: the same file that grew, or another life of it.
+    /// Compares the mark: the same generation has grown, or a new one has replaced it.
     fn compare(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };
         tracked.handle.take_mismatch();
-        let short = {
+        let is_short_copy = {
             let known = tracked.handle.known();
             tracked.stage == Stage::Ended && known.available < known.facts.size
         };
-        if short {
+        if is_short_copy {
             if tracked.size > mark.offset {
-                self.release(id);
+                self.split_from_grown_copy(id);
             }
             return true;
         }
         let bears = tracked.size >= mark.offset
             && match identity::bears(file, &mark, &self.shared.config.key) {
                 Ok(bears) => bears,
-                // Could not look: never means another life, and is done again.
+                // A failed read does not mean a new generation; it is repeated.
                 Err(_) => {
                     tracked.handle.report_mismatch();
                     return false;
                 }
             };
         if !bears {
-            self.truncated(id);
+            self.handle_truncation(id);
             return true;
         }
         if tracked.size == mark.offset {
             return false;
         }
-        self.grow(id, file)
+        self.advance_mark(id, file)
     }
 }

@@ -1,4 +1,4 @@
-//! The beginning and the last lines of a file, as a vote on its format and a first sight need them.
+//! Reads samples of a file: its first and last lines, for format detection and the decision whether it is text.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,45 +9,45 @@ use crate::base::timed_fs::File;
 use crate::event::Encoding;
 use crate::format::nul_run;
 
-/// What lseek(2) says where only a hole is left.
-const NOTHING_BEHIND: i32 = rustix::io::Errno::NXIO.raw_os_error();
+/// Error of lseek(2) if only a hole is left.
+const NO_MORE_DATA: i32 = rustix::io::Errno::NXIO.raw_os_error();
 
-/// Bytes a vote looks at.
+/// Bytes of a sample for format detection.
 pub(in crate::follow) const SAMPLE: u64 = 64 * 1024;
-/// Lines that are enough for a vote.
+/// Lines that are enough for format detection.
 const SAMPLE_LINES: usize = 100;
-/// How far [`last_line_end`] looks back.
-pub(in crate::follow) const LOOKED_BACK: u64 = 1024 * 1024;
+/// Bytes that [`last_line_end`] searches.
+pub(in crate::follow) const LINE_SEARCH_BYTES: u64 = 1024 * 1024;
 
-/// Where the run of NULs ends that begins at `from`; an error, or `to`, where nothing else stands before `to`.
+/// End of the run of NULs that begins at `from`; `to` if there is nothing else before `to`.
 pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::Result<u64> {
     let (mut at, mut bytes) = (from, [0; 64 * 1024]);
     while at < to {
-        let wanted = (to - at).min(bytes.len() as u64) as usize;
-        let read = read_full(file, &mut bytes[..wanted], at)?;
+        let len = (to - at).min(bytes.len() as u64) as usize;
+        let read = read_full(file, &mut bytes[..len], at)?;
         let nuls = nul_run(&bytes[..read]);
         at += nuls as u64;
-        if nuls < wanted {
+        if nuls < len {
             break;
         }
-        // Nothing is written there: the file system knows where something is.
+        // The file system knows where the next data is.
         at = match file.data_from(at) {
             Ok(data) => data.clamp(at, to),
-            Err(error) if error.raw_os_error() == Some(NOTHING_BEHIND) => to,
+            Err(error) if error.raw_os_error() == Some(NO_MORE_DATA) => to,
             Err(_) => at,
         };
     }
-    // A single NUL may be half a code unit.
+    // A single NUL may be half of a UTF-16 code unit.
     Ok(if at - from < 2 { from } else { at })
 }
 
-/// The beginning of the file behind a hole, as text.
+/// The start of the file after any hole, as UTF-8.
 pub(in crate::follow) fn read_sample(
     file: &File,
     size: u64,
     encoding: Encoding,
 ) -> io::Result<Vec<u8>> {
-    // Its encoding may not be known yet.
+    // The encoding may not be known yet, so start at an even offset.
     let from = hole_end(file, 0, size)? & !1;
     let mut sample = vec![0; (size - from).min(SAMPLE * encoding.unit()) as usize];
     let read = read_full(file, &mut sample, from)?;
@@ -58,15 +58,15 @@ pub(in crate::follow) fn read_sample(
     })
 }
 
-/// Of text at most a few bytes are controls other than line ends, tabs and colours, or NULs within it. A run of NULs
-/// (a hole) is one; bytes of other encodings count as text.
+/// Text has at most a few control bytes other than line ends, tabs and colours. A run of NULs (a hole) counts as one;
+/// bytes of other encodings count as text.
 pub(in crate::follow) fn looks_binary(sample: &[u8]) -> bool {
     let is_text = |byte: u8| matches!(byte, 0x07..=0x0d | 0x1b | 0x20..=0x7e | 0x80..);
-    let odd = sample
+    let control_runs = sample
         .chunk_by(|one, other| *one == 0 && *other == 0)
         .filter(|run| !is_text(run[0]))
         .count();
-    odd > 8 && odd * 30 > sample.len()
+    control_runs > 8 && control_runs * 30 > sample.len()
 }
 
 pub(in crate::follow) fn sample_is_enough(sample: &[u8]) -> bool {
@@ -84,21 +84,21 @@ pub(in crate::follow) fn sample_before(
     let mut bytes = vec![0; (offset - from) as usize];
     let read = read_full(file, &mut bytes, from)?;
     let mut sample = encoding.to_utf8(&bytes[..read], from).into_owned();
-    // The last lines count: those are the ones that did not fit.
+    // The last lines matter: they are the ones that did not fit.
     let lines = memchr::memrchr_iter(b'\n', &sample).nth(150);
     let first = lines.or_else(|| memchr::memchr(b'\n', &sample).filter(|_| from > 0));
     sample.drain(..first.map_or(0, |at| at + 1));
     Ok(sample)
 }
 
-/// Behind the last line end in [from, to), looked for in the last MiB.
+/// Offset after the last line end in [from, to), searched in the last MiB.
 pub(in crate::follow) fn last_line_end(
     file: &File,
     from: u64,
     to: u64,
     encoding: Encoding,
 ) -> Option<u64> {
-    let lowest = encoding.unit_start(from.max(to.saturating_sub(LOOKED_BACK)));
+    let lowest = encoding.unit_start(from.max(to.saturating_sub(LINE_SEARCH_BYTES)));
     let mut end = to;
     while end > lowest {
         let begin = lowest.max(encoding.unit_start(end.saturating_sub(64 * 1024)));
@@ -106,8 +106,8 @@ pub(in crate::follow) fn last_line_end(
         if read_full(file, &mut bytes, begin).ok()? < bytes.len() {
             return None;
         }
-        if let Some(behind) = encoding.last_line_end(&bytes, begin) {
-            return Some(begin + behind as u64);
+        if let Some(after) = encoding.last_line_end(&bytes, begin) {
+            return Some(begin + after as u64);
         }
         end = begin;
     }

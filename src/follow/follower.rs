@@ -1,7 +1,9 @@
-//! The follower's thread: finds files, looks at them, decides what they are, and publishes how far they reach.
+//! The follower thread: finds files, checks their size, identifies their generations and publishes how far they can be
+//! read.
 //!
-//! The only writer of rows and facts. A hint costs a look at the files it names; everything else is done in
-//! sweeps over the files that need attention, so that ten thousand idle files cost next to nothing.
+//! It is the only writer of generation rows and file facts. A hint (notify event) costs one check of each file that it
+//! names; all other work is done in sweeps over the files that need attention, so that ten thousand idle files cost
+//! almost nothing.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -12,109 +14,110 @@ use std::time::Duration;
 use super::SourceConfig;
 use super::catalog::{Catalog, Tracked};
 use super::directory_listing::Listings;
-use super::directory_times::Stamps;
+use super::directory_times::DirectoryTimes;
 use super::identity::Place;
 use super::notices::Topic;
-use super::own_files::OwnPlaces;
-use super::pending_rows::Pending;
-use super::schedule::{LONGEST_SLEEP, Schedule};
+use super::own_files::OwnFiles;
+use super::pending_rows::PendingRows;
+use super::schedule::{MAX_SLEEP, Schedule};
 use super::shared::Shared;
-use super::unpacker::{MOST, Unpacker, Version};
+use super::unpacker::{MAX_COPY_BYTES, Unpacker, Version};
 use super::watch::{Hints, Watch};
 use crate::base::Timestamp;
 use crate::event::{FileId, FileKey, IdKey};
 
-/// What it is called where a failure is told.
+/// Name of this thread in failure messages.
 pub(in crate::follow) const PART: &str = "file follower";
 
 pub(in crate::follow) struct Follower {
     pub shared: Arc<Shared>,
     pub sources: Vec<Arc<SourceConfig>>,
-    /// Sources that were started for the first time.
+    /// Per source: it has been started for the first time.
     pub fresh: Vec<bool>,
     pub catalog: Catalog,
     pub schedule: Schedule,
-    pub pending: Pending,
+    pub pending: PendingRows,
     pub work: Work,
-    pub seen: Seen,
+    pub scan_state: ScanState,
     pub watch: Watch,
     pub unpacker: Unpacker,
     pub listings: RefCell<Listings>,
     pub phase: Phase,
-    /// The segment of standard input that was read last: a screen may still show it.
+    /// The standard input segment that was read last: a screen may still show it.
     pub read_segment: Option<FileId>,
 }
 
-/// How far the follower has come since the start.
+/// Phase of the follower since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Phase {
-    /// Files are found and shown; the state is not known yet.
+    /// Files are found and shown; the state has not been loaded yet.
     BeforeState,
-    /// Sources were added: what is there now was there before they were started.
+    /// Sources were added: files that exist now existed before these sources were started.
     Adding,
-    /// Identities are settled as files come. `since`: generations without a file are given up some time after.
+    /// Files are identified as they appear. `since`: start of this phase; some time after it, generations without a
+    /// file end.
     Following { since: Duration },
 }
 
-/// Files that wait for a step of their own.
+/// Files that need a certain step.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Work {
-    /// Of the undecided, those of which something new is known.
-    pub unjudged: BTreeSet<FileId>,
-    /// A reader stands before a record that is still open.
+    /// Undecided files about which there is new information.
+    pub to_identify: BTreeSet<FileId>,
+    /// Files in which a reader has reached a record that is still open.
     pub open_records: BTreeSet<FileId>,
-    /// Without a name, and not copied aside yet.
+    /// Files without a name whose unread bytes have not been copied yet.
     pub rescuing: BTreeSet<FileId>,
-    /// Grown since the last sweep.
+    /// Files that have grown since the last sweep.
     pub grown: BTreeSet<FileId>,
-    /// The newest look that was asked for and has begun.
-    pub asked: u64,
+    /// Number of the latest check that was requested and has started.
+    pub check_request: u64,
 }
 
 impl Work {
     pub fn forget(&mut self, id: FileId) {
-        self.unjudged.remove(&id);
+        self.to_identify.remove(&id);
         self.open_records.remove(&id);
         self.rescuing.remove(&id);
         self.grown.remove(&id);
     }
 }
 
-/// What the last scans saw.
+/// Results of the last scans.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Seen {
-    /// The last scan could look everywhere.
-    pub whole: bool,
-    /// Some path is a link.
-    pub links: bool,
-    /// When the last scan began.
-    pub scanned: Option<Timestamp>,
-    /// Directories in which files of each source were found or are expected.
+pub(in crate::follow) struct ScanState {
+    /// The last scan could read every directory and path.
+    pub is_complete: bool,
+    /// At least one path is a symbolic link.
+    pub has_links: bool,
+    /// Start of the last scan.
+    pub last_scan: Option<Timestamp>,
+    /// Directories in which files of the sources were found or are expected.
     pub directories: BTreeSet<PathBuf>,
-    /// What these directories, and those to which links lead, looked like just before they were listed.
-    pub stamps: Stamps,
-    /// Followed, and under no path of a source.
-    pub absent: Vec<FileId>,
-    /// Which file was last seen at a path, and since when.
-    pub last_at: HashMap<PathBuf, (Place, Timestamp)>,
-    /// Paths at which a file was seen and none is now: their source, and until when they are looked after.
-    pub vacant: HashMap<PathBuf, (usize, Duration)>,
-    /// Inodes that are there and cannot be opened now.
+    /// Times of these directories, and of those to which links lead, just before they were listed.
+    pub directory_times: DirectoryTimes,
+    /// Followed files that no source path leads to.
+    pub unlisted: Vec<FileId>,
+    /// The file that was last seen at a path, and since when.
+    pub last_file_at: HashMap<PathBuf, (Place, Timestamp)>,
+    /// Paths at which a file was seen and none exists now: index of the source, and until when the path is checked.
+    pub vacated: HashMap<PathBuf, (usize, Duration)>,
+    /// Inodes of files that exist and cannot be opened now.
     pub unopened: HashSet<u64>,
-    /// What this program writes itself, as the last scan found it.
-    pub own: OwnPlaces,
-    /// Compressed files of which the rest could not be unpacked.
-    pub torn: HashSet<FileId>,
-    /// Mounts that do not answer.
-    pub stuck: BTreeSet<PathBuf>,
-    /// Compressed files that were read to their end, with their birth, and as they were then.
-    pub passed: HashMap<Place, (i64, Version)>,
+    /// Files that Logwarden writes itself, as of the last scan.
+    pub own_files: OwnFiles,
+    /// Compressed files that could be unpacked only partly.
+    pub partly_unpacked: HashSet<FileId>,
+    /// Mounts that do not respond.
+    pub hung_mounts: BTreeSet<PathBuf>,
+    /// Compressed files that were read to their end and closed: birth time and version at that time.
+    pub closed_compressed: HashMap<Place, (i64, Version)>,
 }
 
-impl Seen {
-    /// The keys of what `passed` names.
-    pub fn passed_files(&self) -> impl Iterator<Item = FileKey> + '_ {
-        self.passed.iter().map(|(place, (birth, _))| place.file(*birth))
+impl ScanState {
+    /// Keys of the files in `closed_compressed`.
+    pub fn closed_compressed_files(&self) -> impl Iterator<Item = FileKey> + '_ {
+        self.closed_compressed.iter().map(|(place, (birth, _))| place.file(*birth))
     }
 }
 
@@ -123,17 +126,17 @@ impl Follower {
         let sources: Vec<_> = shared.config.sources.iter().cloned().map(Arc::new).collect();
         let intake = shared.config.intake.as_ref().map(|intake| intake.directory.clone());
         let directory = intake.unwrap_or_else(std::env::temp_dir);
-        let unpacker = Unpacker::new(&directory, MOST, shared.waker.clone());
-        let unpacker = unpacker.watched_by(shared.supervisor.clone());
+        let unpacker = Unpacker::new(&directory, MAX_COPY_BYTES, shared.waker.clone());
+        let unpacker = unpacker.supervised_by(shared.supervisor.clone());
         Follower {
             fresh: vec![false; sources.len()],
             sources,
             shared,
             catalog: Catalog::default(),
             schedule: Schedule::default(),
-            pending: Pending::default(),
+            pending: PendingRows::default(),
             work: Work::default(),
-            seen: Seen { whole: true, ..Seen::default() },
+            scan_state: ScanState { is_complete: true, ..ScanState::default() },
             watch,
             unpacker,
             listings: RefCell::default(),
@@ -144,17 +147,17 @@ impl Follower {
 
     pub fn run(mut self) {
         loop {
-            let hints = self.shared.waker.wait(self.sleep());
+            let hints = self.shared.waker.wait(self.time_to_next_pass());
             if hints.stop {
-                // What readers met last is told all the same.
+                // Findings that readers reported last are shown before the thread ends.
                 for id in hints.files {
-                    self.note_hole(id);
-                    self.note_cut_off(id);
+                    self.report_holes(id);
+                    self.report_truncated_records(id);
                 }
                 break;
             }
             self.shared.supervisor.checkpoint(PART);
-            self.turn(hints);
+            self.run_pass(hints);
         }
         self.finish();
     }
@@ -163,27 +166,27 @@ impl Follower {
         let known = self.phase != Phase::BeforeState;
         if known {
             self.rescue_all();
-            // What readers met a moment ago.
-            self.catalog.ids().into_iter().for_each(|id| self.count_loss(id));
+            // Losses that readers have just found.
+            self.catalog.ids().into_iter().for_each(|id| self.record_loss(id));
         }
         self.persist();
         if known {
-            // Ended by the first, removed by the second.
-            self.tend_intake();
-            self.tend_intake();
-            self.forget_what_was_looked_at();
-            self.count_unreachable();
+            // The first call ends the segments, the second one removes them.
+            self.clean_up_segments();
+            self.clean_up_segments();
+            self.forget_viewed_segments();
+            self.record_unreachable_losses();
         }
         self.unpacker.stop();
     }
 
-    /// One pass. The order matters: names before bytes, so that a rename is known before growth is judged; bytes
-    /// before identities, so that a truncated file is known before its copy is; everything before the commit, and
-    /// what readers see after it.
-    pub(in crate::follow) fn turn(&mut self, mut hints: Hints) {
+    /// One pass of the follower. The order matters: names before bytes, so that a rename is known before growth is
+    /// evaluated; bytes before identities, so that a truncated file is known before its copy; all of that before the
+    /// commit, and the publication to readers after it.
+    pub(in crate::follow) fn run_pass(&mut self, mut hints: Hints) {
         self.listings.borrow_mut().clear();
         if hints.look_requested {
-            self.work.asked = self.shared.look_requests.last();
+            self.work.check_request = self.shared.look_requests.last();
             self.schedule.scan_at(self.now());
             hints.overflow = true;
         }
@@ -194,18 +197,18 @@ impl Follower {
             return self.first_pass();
         }
         if self.input_has_ended() {
-            self.look_at_all();
-            self.conclude();
+            self.scan_and_check_all();
+            self.identify_existing();
         }
         let sweep = self.schedule.sweep_is_due(self.now());
         if sweep {
-            self.look_after_mounts();
+            self.update_hung_mounts();
         }
         if !self.shared.once() {
-            self.look_around(&hints, sweep);
+            self.check_due_files(&hints, sweep);
         }
         for id in &hints.files {
-            self.answer(*id);
+            self.handle_reader_report(*id);
         }
         if self.phase != Phase::BeforeState {
             if !self.shared.once() {
@@ -215,78 +218,78 @@ impl Follower {
             if sweep {
                 self.sweep();
             }
-            self.rescue_on();
+            self.rescue_next_piece();
             self.persist_when_due();
-            self.see_what_is_unpacked();
+            self.check_unpacking_finished();
         }
-        self.finish_look();
+        self.finish_requested_check();
         if sweep {
-            self.schedule.swept(self.now(), self.catalog.next_look());
+            self.schedule.record_sweep(self.now(), self.catalog.next_check());
         }
     }
 
-    /// What is done a few times a second, for the files that need it.
+    /// Work that is done a few times per second, for the files that need it.
     fn sweep(&mut self) {
-        self.vote_again();
-        self.look_for_copies();
-        self.retire_unlinked();
-        self.tend_copies();
-        self.reopen_passed();
-        self.tend_intake();
-        self.tend_rests();
-        self.judge_rows_without_file();
-        self.expire();
+        self.repeat_open_votes();
+        self.search_awaited_copies();
+        self.close_unlinked_files();
+        self.update_idle_copies();
+        self.reopen_for_new_readers();
+        self.clean_up_segments();
+        self.update_rests();
+        self.end_rows_without_file();
+        self.expire_rows();
     }
 
-    fn look_around(&mut self, hints: &Hints, sweep: bool) {
+    fn check_due_files(&mut self, hints: &Hints, sweep: bool) {
         if hints.rescan {
             self.schedule.hint_scan();
         }
         if self.schedule.scan_is_due(self.now()) {
-            self.look_for_names();
+            self.scan_if_changed();
         }
         if hints.overflow {
-            self.catalog.look_at_all_by(self.now());
+            self.catalog.check_all_by(self.now());
         }
         let mut due: Vec<FileId> =
-            hints.paths.iter().filter_map(|path| self.catalog.at_real_path(path)).collect();
+            hints.paths.iter().filter_map(|path| self.catalog.by_real_path(path)).collect();
         if sweep || hints.overflow {
-            due.extend(self.catalog.due(self.now()));
+            due.extend(self.catalog.due_for_check(self.now()));
         }
         let mut changed = false;
         for id in due {
-            changed |= self.look(id);
+            changed |= self.check_file(id);
         }
         if changed {
             self.shared.notify_changes();
         }
     }
 
-    /// Of what was seen all is published, unless the state cannot be written.
-    fn finish_look(&self) {
-        if !self.pending.any_urgent() || self.shared.board.has(&Topic::State) {
-            self.shared.look_requests.finish(self.work.asked);
+    /// The requested check is finished once all findings are published, or when the state cannot be written.
+    fn finish_requested_check(&self) {
+        if !self.pending.has_urgent() || self.shared.board.has(&Topic::State) {
+            self.shared.look_requests.finish(self.work.check_request);
         }
     }
 
-    /// A reader has met something that only the follower may judge.
-    fn answer(&mut self, id: FileId) {
+    /// Handles a finding of a reader that only the follower may evaluate.
+    fn handle_reader_report(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         if tracked.handle.open_record().is_some() {
             self.work.open_records.insert(id);
         }
         let (doubted, misfit) = (tracked.handle.has_mismatch(), tracked.handle.take_misfit());
-        let looked_for = doubted || tracked.packed.is_some();
-        if looked_for && self.look(id) {
+        let must_check = doubted || tracked.compressed.is_some();
+        if must_check && self.check_file(id) {
             self.shared.notify_changes();
         }
         if misfit {
             self.vote_on_misfits(id);
         }
-        self.note_hole(id);
-        self.note_cut_off(id);
-        self.work.unjudged.insert(id);
-        self.count_loss(id);
+        self.report_holes(id);
+        self.report_truncated_records(id);
+        self.work.to_identify.insert(id);
+        self.record_loss(id);
     }
 
     pub fn now(&self) -> Duration {
@@ -297,23 +300,26 @@ impl Follower {
         &self.shared.config.key
     }
 
-    fn sleep(&self) -> Duration {
+    fn time_to_next_pass(&self) -> Duration {
         let now = self.now();
-        let state_came = self.phase == Phase::BeforeState && self.shared.store.get().is_some();
-        if state_came || !self.work.rescuing.is_empty() {
+        let state_loaded = self.phase == Phase::BeforeState && self.shared.store.get().is_some();
+        if state_loaded || !self.work.rescuing.is_empty() {
             return Duration::ZERO;
         }
-        // What is to be durable first waits for the next commit.
+        // Files that wait for a commit have no earlier deadline than that commit.
         let open_records = self.work.open_records.iter().filter(|id| !self.pending.is_urgent(**id));
-        let closes = open_records.filter_map(|id| self.close_at(self.catalog.get(*id)?));
-        let dues =
-            [Some(self.schedule.next(self.shared.once())), self.pending.next(), closes.min()];
-        let next = dues.into_iter().flatten().min().unwrap_or(now + LONGEST_SLEEP);
-        next.saturating_sub(now).min(LONGEST_SLEEP)
+        let close_times = open_records.filter_map(|id| self.close_due_at(self.catalog.get(*id)?));
+        let deadlines = [
+            Some(self.schedule.next_due(self.shared.once())),
+            self.pending.next_due(),
+            close_times.min(),
+        ];
+        let next = deadlines.into_iter().flatten().min().unwrap_or(now + MAX_SLEEP);
+        next.saturating_sub(now).min(MAX_SLEEP)
     }
 
-    /// Files with a generation, and their rows.
-    pub fn held(&self) -> impl Iterator<Item = &Tracked> {
+    /// Files with a generation.
+    pub fn identified_files(&self) -> impl Iterator<Item = &Tracked> {
         self.catalog.iter().map(|(_, tracked)| tracked).filter(|tracked| tracked.row.is_some())
     }
 }

@@ -1,5 +1,6 @@
-//! Which format is in force: voted at first sight, again when there is more to go by, and again when what
-//! comes does not fit. A new entry holds from the next byte that nobody was handed.
+//! Detects the format of a generation: at first sight, again when there are more lines, and again when records do not
+//! fit.
+//! A new format applies from the first byte that has not been handed out.
 
 use super::catalog::{Stage, Tracked};
 use super::file_sample::{read_sample, sample_before, sample_is_enough};
@@ -10,14 +11,14 @@ use crate::format::detection;
 use crate::state::GenerationRow;
 
 impl Follower {
-    /// Votes that had too little to go by, where there is more now.
-    pub fn vote_again(&mut self) {
+    /// Repeats detections whose sample was too small, if there are more lines now.
+    pub fn repeat_open_votes(&mut self) {
         let grown = std::mem::take(&mut self.work.grown);
         let is_due = |tracked: &Tracked| {
-            let more = |row: &GenerationRow| row.mark.offset != tracked.voted_at;
-            tracked.vote_open
+            let has_more = |row: &GenerationRow| row.mark.offset != tracked.last_vote_at;
+            tracked.needs_vote
                 && tracked.stage == Stage::Live
-                && tracked.row.as_ref().is_some_and(more)
+                && tracked.row.as_ref().is_some_and(has_more)
         };
         let due = grown.into_iter().filter(|id| self.catalog.get(*id).is_some_and(is_due));
         let due: Vec<FileId> = due.collect();
@@ -28,14 +29,14 @@ impl Follower {
                 self.work.grown.insert(id);
                 continue;
             };
-            tracked.voted_at = row.mark.offset;
+            tracked.last_vote_at = row.mark.offset;
             if sample_is_enough(&sample) {
                 let handle = tracked.handle.clone();
-                let decided = self.vote(id, &sample, &handle.decode_state());
+                let decided = self.change_format(id, &sample, &handle.decode_state());
                 if let Some(tracked) = self.catalog.get_mut(id) {
-                    // Undecided, it is asked again at the next sweep.
-                    tracked.vote_open = !decided;
-                    tracked.voted_at = if decided { tracked.voted_at } else { 0 };
+                    // If it could not be changed, try again at the next sweep.
+                    tracked.needs_vote = !decided;
+                    tracked.last_vote_at = if decided { tracked.last_vote_at } else { 0 };
                 }
                 if !decided {
                     self.work.grown.insert(id);
@@ -44,7 +45,7 @@ impl Follower {
         }
     }
 
-    /// A row of records did not fit what is in force.
+    /// Repeats the detection after several records in a row that did not fit the current format.
     pub fn vote_on_misfits(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let forced = tracked.handle.source.format.is_some();
@@ -55,18 +56,18 @@ impl Follower {
         if let Ok(sample) = sample_before(&file, front.handed_out, encoding)
             && detection::detect(&sample).settled
         {
-            self.vote(id, &sample, &front);
+            self.change_format(id, &sample, &front);
         }
     }
 
-    /// `false`: cannot be decided now. Nobody decodes meanwhile (`front` is locked), so what was handed out
-    /// stays in the format that it had.
-    fn vote(&mut self, id: FileId, sample: &[u8], front: &DecodeState) -> bool {
+    /// Changes the format. `false`: this is not possible now. Nothing is decoded meanwhile (`front` is locked), so
+    /// records that were handed out keep their format.
+    fn change_format(&mut self, id: FileId, sample: &[u8], front: &DecodeState) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
-        // Before this process, anything up to the floor may have been handed out.
-        if front.handed_out < tracked.floor {
+        // An earlier process may have handed out any bytes up to there.
+        if front.handed_out < tracked.possibly_handed {
             return false;
         }
         let vote = detection::detect(sample);
@@ -87,12 +88,12 @@ impl Follower {
     }
 }
 
-/// The entries with a new one; `None` where it says what is in force already.
+/// The entries with the new one appended; `None` if it equals the current one.
 fn with_entry(row: &GenerationRow, entry: FormatEntry) -> Option<Vec<FormatEntry>> {
     let current = row.formats.last();
-    let same =
+    let is_current =
         current.is_some_and(|now| now.format == entry.format && now.parameters == entry.parameters);
-    if same {
+    if is_current {
         return None;
     }
     let mut formats: Vec<FormatEntry> =

@@ -1,11 +1,11 @@
-//! More bytes: the mark and the day marks move.
+//! Handles growth of a file: advances the mark and the day marks, and reports holes and truncated records.
 
 use std::sync::Arc;
 
 use super::catalog::Stage;
 use super::cuts::drop_needless_cut;
 use super::follower::Follower;
-use super::identity::{HEAD, Head, next_mark};
+use super::identity::{HEAD_LEN, Head, next_mark};
 use super::notices::{self, Topic};
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
@@ -13,45 +13,45 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// What a reader has met of holes since the last call.
-    pub fn note_hole(&mut self, id: FileId) {
+    /// Reports holes that readers have found since the last call.
+    pub fn report_holes(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let hole = tracked.handle.take_hole();
         if hole > 0 {
-            tracked.holes += hole;
+            tracked.hole_bytes += hole;
             let path = tracked.handle.path();
-            let text = notices::hole(&path, tracked.holes);
+            let text = notices::hole(&path, tracked.hole_bytes);
             self.shared.board.post(Topic::Hole(path.to_path_buf()), Level::Warning, time, text);
             self.shared.notify_changes();
         }
     }
 
-    /// What a reader has met of records that are too long since the last call.
-    pub fn note_cut_off(&mut self, id: FileId) {
+    /// Reports records over the length limit that readers have found since the last call.
+    pub fn report_truncated_records(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        let (before, more) = (tracked.cut_off, tracked.handle.cut_off.take());
-        tracked.cut_off.add(more);
-        if tracked.cut_off.is_news(before) {
+        let (before, more) = (tracked.truncated_records, tracked.handle.cut_off.take());
+        tracked.truncated_records.add(more);
+        if tracked.truncated_records.should_report(before) {
             let path = tracked.handle.path();
-            let text = tracked.cut_off.notice(&path);
+            let text = tracked.truncated_records.notice(&path);
             self.shared.board.post(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
             self.shared.notify_changes();
         }
     }
 
-    /// Moves the mark to the new end; readers see it at once, or when its day mark is durable.
-    pub fn grow(&mut self, id: FileId, file: &Arc<File>) -> bool {
+    /// Moves the mark to the new end. FileUsers see it at once, or after the commit of a new day mark.
+    pub fn advance_mark(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), *self.key());
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
         let before = row.mark.offset;
         let doubled = before.next_power_of_two() < tracked.size.next_power_of_two();
-        let young = before < HEAD as u64 && doubled;
+        let young = before < HEAD_LEN as u64 && doubled;
         let head = if young { Head::read(file).ok() } else { None };
         let Ok(Some(mark)) = next_mark(file, &row.mark, tracked.size, &key) else {
-            // Another life since the look: the next one judges.
+            // The content was replaced since the check: the next check handles it.
             tracked.handle.report_mismatch();
             return false;
         };
@@ -62,7 +62,7 @@ impl Follower {
             self.pending.change_urgently(id);
         }
         if tracked.stage == Stage::Ended {
-            // It was closed where it ended: that stays a boundary.
+            // Its last record was closed at the former end: that boundary stays.
             row.cuts.end_at(row.mark.offset);
             row.ended = None;
             row.absence = None;

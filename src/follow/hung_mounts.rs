@@ -1,6 +1,6 @@
-//! Mounts that do not answer: their files are shown as stuck, and looked at again as soon as the mount answers.
+//! Tracks mounts that do not respond: their files are shown as stuck, and checked again as soon as the mount responds.
 //!
-//! Asks no mount anything: the call that hangs has recorded when it began.
+//! Makes no call to a mount: the call that hangs has recorded when it began.
 
 use std::path::PathBuf;
 
@@ -10,37 +10,38 @@ use crate::base::timed_fs;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// Which mounts have ceased to answer since the last call, and which have begun again.
-    pub fn look_after_mounts(&mut self) {
+    /// Updates the list of mounts that do not respond.
+    pub fn update_hung_mounts(&mut self) {
         let stuck = timed_fs::stuck();
-        if stuck.is_empty() && self.seen.stuck.is_empty() {
+        if stuck.is_empty() && self.scan_state.hung_mounts.is_empty() {
             return;
         }
         let time = self.shared.clock.now();
-        let mut news = false;
+        let mut changed = false;
         for mount in &stuck {
-            news |= self.seen.stuck.insert(mount.point.clone());
+            changed |= self.scan_state.hung_mounts.insert(mount.point.clone());
             let topic = Topic::Stuck(mount.point.clone());
             self.shared.board.post(topic, Level::Error, time, notices::stuck(mount));
         }
         let answers = |point: &PathBuf| !stuck.iter().any(|mount| mount.point == *point);
         let answering: Vec<PathBuf> =
-            self.seen.stuck.iter().filter(|point| answers(point)).cloned().collect();
+            self.scan_state.hung_mounts.iter().filter(|point| answers(point)).cloned().collect();
         for point in answering {
-            self.seen.stuck.remove(&point);
+            self.scan_state.hung_mounts.remove(&point);
             self.shared.board.withdraw(&Topic::Stuck(point));
-            news = true;
-            // Whatever happened there meanwhile.
+            changed = true;
+            // Find changes that happened there meanwhile.
             self.schedule.hint_scan();
         }
-        if news {
-            self.mark_stuck_files();
+        if changed {
+            self.mark_hung_files();
             self.shared.notify_changes();
         }
     }
 
-    /// Files that are open tell by themselves; one that is closed for the time being is found stuck by a look at it.
-    fn mark_stuck_files(&mut self) {
+    /// For an open file, a call that hangs is known. A file that is closed to save descriptors is found stuck by its
+    /// next check.
+    fn mark_hung_files(&mut self) {
         let now = self.now();
         let time = self.shared.clock.now();
         let mut answers: Vec<FileId> = Vec::new();
@@ -56,7 +57,7 @@ impl Follower {
             }
         }
         for id in answers {
-            self.catalog.look_at(id, now);
+            self.catalog.check_at(id, now);
         }
     }
 }

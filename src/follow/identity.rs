@@ -1,4 +1,4 @@
-//! What makes a file itself: inode, birth, head, and the mark that its content must still bear.
+//! What identifies a file: inode, birth time, head, and the mark, whose bytes it must still contain.
 
 use std::fs::Metadata;
 use std::io;
@@ -10,14 +10,14 @@ use crate::base::Timestamp;
 use crate::base::timed_fs::{self, File};
 use crate::event::{FileKey, IdKey, Identity, Mark};
 
-/// Longest head, in bytes.
-pub const HEAD: usize = 4096;
+/// Length of the head, in bytes.
+pub const HEAD_LEN: usize = 4096;
 /// Bytes before the mark that are hashed.
 const BEFORE_MARK: usize = 64;
-/// … and more of them, because the last 64 may be the same in every line.
-const WIDE: u64 = 4096;
+/// Bytes of the second, wider hash: the last 64 bytes may be the same in every line.
+const WIDE_BEFORE_MARK: u64 = 4096;
 
-/// Where a file lies now. Labels: they say which descriptor is which while it is open, nothing more.
+/// Device and inode of a file. They only tell which open file is which; they are not stable over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     pub device: u64,
@@ -29,23 +29,23 @@ impl Place {
         Place { device: metadata.dev(), inode: metadata.ino() }
     }
 
-    /// The file there that was made then.
+    /// Key of the file with this birth time.
     pub fn file(self, birth: i64) -> FileKey {
         FileKey { inode: self.inode, birth }
     }
 }
 
-/// Nanoseconds since the epoch; 0 where the file system keeps no birth time.
+/// Birth time in nanoseconds since the epoch; 0 where the file system keeps none.
 pub fn birth(metadata: &Metadata) -> i64 {
     metadata.created().map_or(0, |time| Timestamp::from(time).0.max(0))
 }
 
-/// Which file of its file system it is.
+/// Key of the file in its file system.
 pub fn key_of(metadata: &Metadata) -> FileKey {
     FileKey { inode: metadata.ino(), birth: birth(metadata) }
 }
 
-/// The beginning of a file, as far as identity looks at it.
+/// The head of a file: the bytes that are used for identification.
 #[derive(Debug)]
 pub struct Head {
     bytes: Vec<u8>,
@@ -53,7 +53,7 @@ pub struct Head {
 
 impl Head {
     pub fn read(file: &File) -> io::Result<Head> {
-        let mut bytes = vec![0; HEAD];
+        let mut bytes = vec![0; HEAD_LEN];
         let read = read_full(file, &mut bytes, 0)?;
         bytes.truncate(read);
         Ok(Head { bytes })
@@ -63,19 +63,19 @@ impl Head {
         self.bytes.is_empty()
     }
 
-    /// So many first bytes both have; `None`: they differ.
+    /// Length of the common part if it is equal; `None` if the heads differ.
     pub fn shared_with(&self, other: &Head) -> Option<usize> {
         let both = self.bytes.len().min(other.bytes.len());
         (self.bytes[..both] == other.bytes[..both]).then_some(both)
     }
 
-    /// Length of the first complete line, or of all that counts; `None` while that may still grow.
-    pub fn settled_len(&self) -> Option<usize> {
+    /// Length of the first complete line, or of the whole head; `None` while the line may still grow.
+    pub fn complete_len(&self) -> Option<usize> {
         let line = memchr::memchr(b'\n', &self.bytes).map(|at| at + 1);
-        line.or((self.bytes.len() == HEAD).then_some(HEAD))
+        line.or((self.bytes.len() == HEAD_LEN).then_some(HEAD_LEN))
     }
 
-    /// Hashes of the first 2, 3, 4, 6, … complete lines, as far as the head has them.
+    /// Hashes of the first 2, 3, 4, 6, … complete lines, as far as the head contains them.
     pub fn line_hashes(&self, key: &IdKey) -> Vec<u64> {
         const LINES: [usize; 11] = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
         let mut ends = memchr::memchr_iter(b'\n', &self.bytes).skip(1).map(|at| at + 1);
@@ -88,12 +88,12 @@ impl Head {
         LINES.iter().map_while(hash).collect()
     }
 
-    /// The length that counts where nothing more will come.
+    /// Length of the first line if nothing more will be written.
     pub fn final_len(&self) -> usize {
-        self.settled_len().unwrap_or(self.bytes.len())
+        self.complete_len().unwrap_or(self.bytes.len())
     }
 
-    /// Of the first bytes, of which there are so many.
+    /// Hash of the first `len` bytes.
     pub fn hash(&self, len: usize, key: &IdKey) -> u64 {
         key.hash(&self.bytes[..len])
     }
@@ -103,8 +103,8 @@ impl Head {
         Identity { inode, birth, head_len: len as u32, head_hash, ordinal: 0 }
     }
 
-    /// This file begins as that generation did.
-    pub fn fits(&self, identity: &Identity, key: &IdKey) -> bool {
+    /// The file begins with the head of that generation.
+    pub fn matches(&self, identity: &Identity, key: &IdKey) -> bool {
         self.bytes
             .get(..identity.head_len as usize)
             .is_some_and(|head| key.hash(head) == identity.head_hash)
@@ -114,13 +114,13 @@ impl Head {
         Compression::of(&self.bytes)
     }
 
-    /// Compressed or otherwise not text, by its first bytes; what it is.
+    /// The kind of file if its first bytes show that it is compressed or not text.
     pub fn binary(&self) -> Option<&'static str> {
         binary(&self.bytes)
     }
 }
 
-/// What begins so is no text: what it is.
+/// The kind of file if its first bytes show that it is not text.
 pub fn binary(head: &[u8]) -> Option<&'static str> {
     const MAGIC: [(&[u8], &str); 10] = [
         (b"\x1f\x8b", "gzip data"),
@@ -137,10 +137,10 @@ pub fn binary(head: &[u8]) -> Option<&'static str> {
     MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what)
 }
 
-/// The mark at `offset`; `None` where the file is shorter.
+/// The mark at `offset`; `None` if the file is shorter.
 pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
-    let mut buffer = [0u8; WIDE as usize];
-    let len = offset.min(WIDE);
+    let mut buffer = [0u8; WIDE_BEFORE_MARK as usize];
+    let len = offset.min(WIDE_BEFORE_MARK);
     let wide = &mut buffer[..len as usize];
     if read_full(file, wide, offset - len)? < wide.len() {
         return Ok(None);
@@ -149,7 +149,7 @@ pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>
     Ok(Some(Mark { offset, hash: key.hash(before), wide: key.hash(wide) }))
 }
 
-/// The bytes before the mark are still those that were seen.
+/// The bytes before the mark are unchanged.
 pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
     if mark.offset == 0 {
         return Ok(true);
@@ -160,13 +160,13 @@ pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
     }))
 }
 
-/// The mark at `offset`; `None` where `last` is not borne any more: what stands there is of another life.
+/// The mark at `offset`; `None` if the bytes before `last` have changed, so that the content is of another generation.
 pub fn next_mark(file: &File, last: &Mark, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
     let mark = mark_at(file, offset, key)?;
     Ok(mark.filter(|_| bears(file, last, key).unwrap_or(false)))
 }
 
-/// Where both files have the window [from, to), they hold the same bytes there.
+/// Both files have the same bytes in the part of [from, to) that both contain.
 pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bool> {
     let len = (to - from) as usize;
     let (mut left, mut right) = (vec![0; len], vec![0; len]);
@@ -174,7 +174,7 @@ pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bo
     Ok(left[..read] == right[..read])
 }
 
-/// Where a file lies now says what it is called: also when it was renamed out of every pattern.
+/// The present path of an open file, even if it was renamed out of every pattern.
 pub(in crate::follow) fn name_of(file: &File) -> Option<std::path::PathBuf> {
     use std::os::fd::AsRawFd;
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_apart_by_the_lines_that_both_have() {
+    fn files_differ_by_the_lines_that_both_have() {
         let key = IdKey::from_host_id("test");
         let hashes = |text: &str| Head { bytes: text.into() }.line_hashes(&key);
         assert_eq!(hashes("one\ntwo"), Vec::<u64>::new());

@@ -1,7 +1,8 @@
-//! Where the files of generations are that nobody holds: renamed, copied, compressed or moved while nobody looked.
+//! Locates the files of generations that are not open: renamed, copied, compressed or moved while they were not
+//! followed.
 //!
-//! Names say where looking is worth it, content decides. A file is only opened here; what it is, is decided as for
-//! any other.
+//! Names select the files worth opening; their content decides. Files are only opened here and identified like any
+//! other file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SourceConfig;
-use super::discover::{self, Found};
+use super::discover::{self, FoundFile};
 use super::follower::Follower;
 use super::identity::{self, Head, Place, bears};
 use super::origin::Origin;
@@ -22,28 +23,28 @@ use crate::base::timed_fs::{self, File};
 use crate::event::FileKey;
 use crate::state::GenerationRow;
 
-/// Birth times are taken from a coarser clock than ours.
-pub(in crate::follow) const COARSE: Duration = Duration::from_millis(20);
+/// Birth times come from a coarser clock than the current time.
+pub(in crate::follow) const BIRTH_TIME_RESOLUTION: Duration = Duration::from_millis(20);
 
-/// As coarse as the times of a file may be.
-const COARSEST: Duration = Duration::from_secs(2);
+/// Coarsest resolution of file times (FAT).
+const FILE_TIME_RESOLUTION: Duration = Duration::from_secs(2);
 
-/// Whether an open file holds what is looked for.
-pub(in crate::follow) type Fits<'a> = &'a dyn Fn(&Follower, &File) -> bool;
+/// Tests whether an open file has the searched content.
+pub(in crate::follow) type ContentTest<'a> = &'a dyn Fn(&Follower, &File) -> bool;
 
 impl Follower {
-    /// The source that a generation belongs to now: the one of its name if that means its path, else any that does.
+    /// The source that a generation belongs to now: the one with its name if that matches its path, else any that does.
     pub fn source_of(&self, row: &GenerationRow) -> Option<usize> {
-        let means = |source: &Arc<SourceConfig>| {
+        let matches = |source: &Arc<SourceConfig>| {
             [&row.path, &row.first_path].into_iter().any(|path| discover::means(source, path))
         };
         let of_name = self.sources.iter().position(|source| *source.name == *row.source);
-        let named = of_name.filter(|index| means(&self.sources[*index]));
-        named.or_else(|| self.sources.iter().position(means))
+        let by_name = of_name.filter(|index| matches(&self.sources[*index]));
+        by_name.or_else(|| self.sources.iter().position(matches))
     }
 
-    /// Generations that nobody holds belong to the source that means them now, whatever it was called before.
-    pub fn give_rows_their_source(&mut self) {
+    /// Assigns generations without an open file to the sources that match them now, even if those have new names.
+    pub fn assign_rows_to_sources(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         let mut orphans = HashSet::new();
         for row in rows {
@@ -65,53 +66,58 @@ impl Follower {
         self.shared.set_orphans(orphans);
     }
 
-    /// Generations that nobody holds and of which there may be more to read, with their sources.
-    fn wanted_rows(&self) -> Vec<(usize, GenerationRow)> {
+    /// Generations without an open file of which there may be more to read, each with its source.
+    fn rows_to_locate(&self) -> Vec<(usize, GenerationRow)> {
         let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         rows.into_iter()
-            .filter(|row| self.catalog.of(row.id).is_none() && row.rest.is_none())
+            .filter(|row| self.catalog.by_generation(row.id).is_none() && row.rest.is_none())
             .filter(|row| row.ended.is_none() || self.shared.has_unread(row) == Some(true))
             .filter_map(|row| Some((self.source_of(&row)?, row)))
             .collect()
     }
 
-    /// Opens what may be the files of generations that nobody holds, and files that came and went meanwhile.
-    pub fn find_what_was_moved(&mut self) {
-        let rows = self.wanted_rows();
+    /// Opens possible files of generations that are not open, and files that were created and rotated meanwhile.
+    pub fn locate_missing_files(&mut self) {
+        let rows = self.rows_to_locate();
         let files = rows.iter().map(|(source, row)| (*source, row.file_key())).collect();
         self.find_by_inode(files, rows.iter().map(|(_, row)| row), &|_, _| true);
-        self.find_refilled();
+        self.find_reused_files();
         for (source, row) in &rows {
-            let found = self.catalog.of_file(row.file_key()).is_some_and(|tracked| {
+            let found = self.catalog.by_file_key(row.file_key()).is_some_and(|tracked| {
                 let bears =
                     |file: Arc<File>| bears(&file, row.last_mark(), self.key()).unwrap_or(true);
                 !tracked.handle.is_idle() && tracked.file().is_none_or(bears)
             });
             if !found {
-                let fits = |follower: &Follower, file: &File| follower.holds(file, row);
-                self.open_candidates(*source, row, row.first_seen.minus(COARSE), &fits);
+                let fits = |follower: &Follower, file: &File| follower.holds_generation(file, row);
+                self.open_candidates(
+                    *source,
+                    row,
+                    row.first_seen.minus(BIRTH_TIME_RESOLUTION),
+                    &fits,
+                );
             }
         }
-        self.find_copies_of_positions();
-        self.find_what_came_between();
+        self.find_copies_for_positions();
+        self.find_files_created_meanwhile();
     }
 
-    /// The file begins as the generation and bears its mark.
-    pub fn holds(&self, file: &File, row: &GenerationRow) -> bool {
-        Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
+    /// The file has the head and the mark of the generation.
+    pub fn holds_generation(&self, file: &File, row: &GenerationRow) -> bool {
+        Head::read(file).is_ok_and(|head| head.matches(&row.identity, self.key()))
             && bears(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
-    /// Logs whose last life ended in them, or is read on in a copy, and that were written again and renamed since:
-    /// nobody has seen what they hold.
-    fn find_refilled(&mut self) {
+    /// Finds logs whose last generation ended or continues in a copy, and that were then written again and renamed:
+    /// their new content has never been read.
+    fn find_reused_files(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
-        let left = |row: &GenerationRow| match row.moved {
+        let former_file = |row: &GenerationRow| match row.moved {
             Some(_) => Some(row.identity.file_key()),
             None => (row.ended.is_some() && row.path == row.first_path).then(|| row.file_key()),
         };
-        let left = rows.iter().filter_map(|row| Some((row, left(row)?)));
-        let files: Vec<(usize, FileKey)> = left
+        let former_files = rows.iter().filter_map(|row| Some((row, former_file(row)?)));
+        let files: Vec<(usize, FileKey)> = former_files
             .filter(|(_, file)| file.birth != 0)
             .filter_map(|(row, file)| Some((self.source_of(row)?, file)))
             .collect();
@@ -119,14 +125,15 @@ impl Follower {
             let Ok(file) = timed_fs::open(path) else { return false };
             let Ok(metadata) = file.metadata() else { return false };
             let key = identity::key_of(&metadata);
-            let mut lives =
+            let mut generations =
                 rows.iter().filter(|row| row.file_key() == key || row.identity.file_key() == key);
-            metadata.len() > 0 && !lives.any(|life| follower.holds(&file, life))
+            metadata.len() > 0
+                && !generations.any(|generation| follower.holds_generation(&file, generation))
         };
         self.find_by_inode(files, &rows, &is_new);
     }
 
-    /// Looks for the files themselves, under whatever name, where they were and where the sources look.
+    /// Finds files by inode and birth time, under any name, in their old directories and those of the sources.
     fn find_by_inode<'a>(
         &mut self,
         files: Vec<(usize, FileKey)>,
@@ -135,7 +142,7 @@ impl Follower {
     ) {
         let mut by_inode: HashMap<u64, Vec<(usize, FileKey)>> = HashMap::new();
         for (source, file) in files {
-            if self.catalog.of_file(file).is_none() {
+            if self.catalog.by_file_key(file).is_none() {
                 by_inode.entry(file.inode).or_default().push((source, file));
             }
         }
@@ -144,64 +151,64 @@ impl Follower {
         }
         let directories = self.directories_around(rows.into_iter().map(|row| &*row.path));
         for directory in directories {
-            let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
+            let Ok(listing) = self.listings.borrow_mut().get(&directory) else { continue };
             for (name, inode) in &listing.files {
                 for (source, file) in by_inode.get(inode).into_iter().flatten() {
                     let path = directory.join(name);
                     let Ok(metadata) = timed_fs::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
                         let place = Place::of(&metadata);
-                        let found = Found { source: *source, path, place };
-                        self.find_or_open(&found, Origin::Candidate);
+                        let found = FoundFile { source: *source, path, place };
+                        self.find_or_open(&found, Origin::PossibleCopy);
                     }
                 }
             }
         }
     }
 
-    /// Opens what may hold the rest of this generation: called as rotation calls it, written since then. A compressed
-    /// file is opened whatever it holds: that is known when it is unpacked.
+    /// Opens files that may hold the rest of this generation: with a rotated name, and written since then. A compressed
+    /// file is opened in any case: its content is known only after unpacking.
     pub fn open_candidates(
         &mut self,
         source: usize,
         row: &GenerationRow,
         since: Timestamp,
-        fits: Fits<'_>,
+        fits: ContentTest<'_>,
     ) {
-        for (path, place) in self.beside(row) {
+        for (path, place) in self.rotated_files_of(row) {
             let Ok(metadata) = timed_fs::metadata(&path) else { continue };
             let place = Place { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
-            // Some file systems keep whole seconds.
-            if made.plus(COARSEST) < since || self.catalog.at(place).is_some() {
+            // Some file systems store whole seconds.
+            if made.plus(FILE_TIME_RESOLUTION) < since || self.catalog.by_place(place).is_some() {
                 continue;
             }
-            if rotated_names::unpacked(&path) {
-                self.find_or_open(&Found { source, path, place }, Origin::Between);
+            if rotated_names::has_supported_compression(&path) {
+                self.find_or_open(&FoundFile { source, path, place }, Origin::RotatedMeanwhile);
                 continue;
             }
             let Ok(file) = timed_fs::open(&path) else { continue };
             if fits(self, &file) {
-                // Where that fails, it is looked for again.
-                let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
+                // If this fails, the search is repeated later.
+                let _ = self.track(Arc::new(file), source, &path, Origin::PossibleCopy);
             }
         }
     }
 
-    /// Where files may be moved to: their directories and those to which links lead, the directories one level below
-    /// these (as `olddir` of logrotate), and where the sources look.
+    /// Directories into which these files may have been moved: their own, those of link targets, all directories one
+    /// level below (such as logrotate's `olddir`), and those of the sources.
     pub fn directories_around<'a>(
         &self,
         paths: impl Iterator<Item = &'a Path>,
     ) -> BTreeSet<PathBuf> {
-        let mut directories: BTreeSet<PathBuf> = self.seen.directories.clone();
+        let mut directories: BTreeSet<PathBuf> = self.scan_state.directories.clone();
         for path in paths {
             let home = directory_of(path);
             let real = timed_fs::canonicalize(path).ok();
             let homes = [Some(home.to_owned()), real.map(|real| directory_of(&real).to_owned())];
             for home in homes.into_iter().flatten() {
-                if let Ok(listing) = self.listings.borrow_mut().of(&home) {
+                if let Ok(listing) = self.listings.borrow_mut().get(&home) {
                     directories.extend(listing.directories.iter().map(|name| home.join(name)));
                 }
                 directories.insert(home);
@@ -210,27 +217,29 @@ impl Follower {
         directories
     }
 
-    /// Files that are called as rotation would call this generation's, in its directory and where the sources look.
-    fn beside(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
+    /// Files whose names are rotated names of this generation, in its directory and those of the sources.
+    fn rotated_files_of(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
         let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
         let labels: Vec<PathBuf> = labels.flat_map(|path| symlinks::chain(path)).collect();
         let roots: Vec<_> = labels.iter().map(|path| rotated_names::root(path)).collect();
         let directories = self.directories_around(labels.iter().map(PathBuf::as_path));
         let mut found = Vec::new();
         for directory in directories {
-            let Ok(listing) = self.listings.borrow_mut().of(&directory) else { continue };
+            let Ok(listing) = self.listings.borrow_mut().get(&directory) else { continue };
             for (name, inode) in &listing.files {
                 let place = Place { device: listing.device, inode: *inode };
-                if self.catalog.at(place).is_some() || rotated_names::compressed(Path::new(name)) {
+                if self.catalog.by_place(place).is_some()
+                    || rotated_names::has_unsupported_compression(Path::new(name))
+                {
                     continue;
                 }
                 let is_rotated = |path: &PathBuf| {
                     path.file_name()
                         .is_some_and(|of| rotated_names::is_rotated(of.as_bytes(), name.as_bytes()))
                 };
-                let called = labels.iter().any(is_rotated)
+                let has_rotated_name = labels.iter().any(is_rotated)
                     || roots.contains(&rotated_names::root(Path::new(name)));
-                if called {
+                if has_rotated_name {
                     found.push((directory.join(name), place));
                 }
             }
@@ -238,12 +247,12 @@ impl Follower {
         found
     }
 
-    /// Of what only sinks' positions know, the copies that rotation made beside the logs.
-    fn find_copies_of_positions(&mut self) {
+    /// Opens rotated copies of generations that are known only from sinks' positions.
+    fn find_copies_for_positions(&mut self) {
         let only: Vec<_> = self
             .catalog
             .history
-            .only_positions()
+            .without_rows()
             .map(|(_, identity, mark)| (identity.clone(), mark))
             .collect();
         if only.is_empty() {
@@ -252,7 +261,7 @@ impl Follower {
         let fits = |follower: &Follower, file: &File| {
             Head::read(file).is_ok_and(|head| {
                 only.iter().any(|(identity, mark)| {
-                    head.fits(identity, follower.key())
+                    head.matches(identity, follower.key())
                         && bears(file, mark, follower.key()).unwrap_or(false)
                 })
             })
@@ -264,19 +273,19 @@ impl Follower {
         }
     }
 
-    fn open_siblings(&mut self, source: usize, path: &Path, fits: Fits<'_>) {
+    fn open_siblings(&mut self, source: usize, path: &Path, fits: ContentTest<'_>) {
         for (path, place) in self.siblings(path) {
-            if rotated_names::unpacked(&path) {
-                self.find_or_open(&Found { source, path, place }, Origin::Between);
+            if rotated_names::has_supported_compression(&path) {
+                self.find_or_open(&FoundFile { source, path, place }, Origin::RotatedMeanwhile);
             } else if let Ok(file) = timed_fs::open(&path)
                 && fits(self, &file)
             {
-                let _ = self.track(Arc::new(file), source, &path, Origin::Candidate);
+                let _ = self.track(Arc::new(file), source, &path, Origin::PossibleCopy);
             }
         }
     }
 
-    /// Files beside `path` that rotation may have made of it, and that nobody follows.
+    /// Files beside `path` that have a rotated name of it and are not followed.
     pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, Place)> {
         symlinks::chain(path).iter().flat_map(|path| self.siblings_of_file(path)).collect()
     }
@@ -284,29 +293,31 @@ impl Follower {
     fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, Place)> {
         let Some(name) = path.file_name() else { return Vec::new() };
         let directory = directory_of(path);
-        let Ok(listing) = self.listings.borrow_mut().of(directory) else { return Vec::new() };
+        let Ok(listing) = self.listings.borrow_mut().get(directory) else { return Vec::new() };
         let is_sibling = |(other, inode): &&(std::ffi::OsString, u64)| {
             let place = Place { device: listing.device, inode: *inode };
             rotated_names::is_rotated(name.as_bytes(), other.as_bytes())
                 && !rotated_names::is_scratch(other.as_bytes())
-                && !rotated_names::compressed(Path::new(other))
-                && self.catalog.at(place).is_none()
+                && !rotated_names::has_unsupported_compression(Path::new(other))
+                && self.catalog.by_place(place).is_none()
         };
-        let found = listing.beginning_with(name).filter(is_sibling);
+        let found = listing.with_prefix(name).filter(is_sibling);
         let place = |inode| Place { device: listing.device, inode };
         found.map(|(other, inode)| (directory.join(other), place(*inode))).collect()
     }
 
-    /// Files that were born beside a log after it was last seen, and lie there under rotated names. Whatever has become
-    /// of what was seen: read to its end, or kept.
-    fn find_what_came_between(&mut self) {
+    /// Opens files that were created beside a log after it was last seen and now have rotated names, whether the log
+    /// itself was read to its end or is still followed.
+    fn find_files_created_meanwhile(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         let rows = rows.iter().filter_map(|row| Some((self.source_of(row)?, row)));
-        let held = self.held().filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
-        let known = held.chain(rows);
-        // The latest at each path says since when.
+        let open_rows = self
+            .identified_files()
+            .filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
+        let all_rows = open_rows.chain(rows);
+        // Per path, the time of its latest generation.
         let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
-        for (source, row) in known.filter(|(_, row)| row.first_path.is_absolute()) {
+        for (source, row) in all_rows.filter(|(_, row)| row.first_path.is_absolute()) {
             let place = Place { device: row.device, inode: row.file_key().inode };
             let seen = (source, row.first_seen, place);
             let latest = since.entry(row.first_path.clone()).or_insert(seen);
@@ -314,9 +325,14 @@ impl Follower {
         }
         let now = self.shared.clock.now();
         for (path, (source, since, place)) in since {
-            self.find_between(source, &path, (since.minus(COARSE), Timestamp::MAX), false);
-            // Where no file is now, the next one may be renamed again before it is seen.
-            self.seen.last_at.entry(path).or_insert((place, now));
+            self.open_files_between(
+                source,
+                &path,
+                (since.minus(BIRTH_TIME_RESOLUTION), Timestamp::MAX),
+                false,
+            );
+            // If no file is at the path now, the next one may be renamed before a scan sees it.
+            self.scan_state.last_file_at.entry(path).or_insert((place, now));
         }
     }
 }

@@ -1,13 +1,13 @@
-//! How a file came to be looked at.
+//! How a file was found.
 
 /// How a file was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) enum Origin {
-    /// A source names its path.
+    /// A source path leads to it.
     #[default]
     Path,
-    /// Beside a log, and born while that was followed: it may have come and gone between two looks.
-    Between,
-    /// Beside a log, and holds what is looked for: a copy, or nothing that has to be read.
-    Candidate,
+    /// Beside a log, and created while the log was followed: it may have been rotated between two scans.
+    RotatedMeanwhile,
+    /// Beside a log, with searched content: it is a copy, or it is ignored.
+    PossibleCopy,
 }

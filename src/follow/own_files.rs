@@ -1,7 +1,7 @@
-//! What this program writes itself: it is never followed, or it would feed itself.
+//! Recognises files that Logwarden writes itself: they are never followed, or it would read its own output.
 //!
-//! An output is known by the file that it is now (device and inode, so also under another name or behind a link) and by
-//! its directory and name, as what stands beside it is; a directory of ours by its device and inode.
+//! An output is recognised by device and inode (so also under another name or through a link), and by its directory and
+//! name, which also covers its cursor files. A directory is recognised by device and inode.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -16,67 +16,67 @@ use super::identity::Place;
 use super::rotated_names::directory_of;
 use crate::base::timed_fs;
 
-/// As the settings say it.
+/// Logwarden's own files and directories as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    /// With everything below them.
+    /// Including everything below them.
     pub directories: Vec<PathBuf>,
-    /// With the files in them, and not what is below.
+    /// Only the files directly in them.
     pub flat_directories: Vec<PathBuf>,
-    /// Each with the files of its cursor.
+    /// Each with its cursor files.
     pub outputs: Vec<PathBuf>,
-    /// Standard output is one too.
+    /// Standard output is also an output.
     pub standard_output: bool,
-    /// A source that means this path reads what lies in a directory of ours: standard input is kept there.
+    /// A source with this path may read files in these directories: it is where standard input is stored.
     pub except: Option<PathBuf>,
 }
 
-/// What is shown of standard output.
+/// Shown instead of a path.
 const STANDARD_OUTPUT: &str = "standard output";
-/// What stands beside an output.
-const ENDINGS: [&str; 3] = ["", ".cursor", ".cursor.new"];
+/// Suffixes of an output and its cursor files.
+const SUFFIXES: [&str; 3] = ["", ".cursor", ".cursor.new"];
 
-/// Where all of it is at this moment.
+/// The own files and directories as of one scan.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct OwnPlaces {
+pub(in crate::follow) struct OwnFiles {
     directories: HashMap<Place, PathBuf>,
     flat_directories: HashMap<Place, PathBuf>,
-    /// Files, and what is said of each.
+    /// Files, with the path to show for each.
     files: HashMap<Place, PathBuf>,
     named: HashMap<(Place, OsString), PathBuf>,
-    /// Where each path of ours was: what does not answer at the next look is still there.
-    at: HashMap<PathBuf, Place>,
-    /// What is known of the directories of this look.
-    looked_at: HashMap<PathBuf, Directory>,
+    /// Device and inode per path: kept if the mount does not respond at the next scan.
+    last_known: HashMap<PathBuf, Place>,
+    /// Results for the directories checked in this scan.
+    checked: HashMap<PathBuf, Directory>,
 }
 
 #[derive(Clone, Debug)]
 struct Directory {
     place: Option<Place>,
-    /// It is ours.
-    of: Option<PathBuf>,
+    /// The own directory that contains it.
+    owner: Option<PathBuf>,
 }
 
 impl Own {
-    /// `before`: what the look before this one found.
-    pub(in crate::follow) fn places(&self, before: &OwnPlaces) -> OwnPlaces {
-        self.places_by(before, |path| timed_fs::metadata(path).map(|found| Place::of(&found)))
+    /// `before`: the result of the previous scan.
+    pub(in crate::follow) fn resolve(&self, before: &OwnFiles) -> OwnFiles {
+        self.resolve_with(before, |path| timed_fs::metadata(path).map(|found| Place::of(&found)))
     }
 
-    fn places_by(
+    fn resolve_with(
         &self,
-        before: &OwnPlaces,
-        look: impl Fn(&Path) -> io::Result<Place>,
-    ) -> OwnPlaces {
-        let mut places = OwnPlaces::default();
-        let mut known = HashMap::new();
+        before: &OwnFiles,
+        locate: impl Fn(&Path) -> io::Result<Place>,
+    ) -> OwnFiles {
+        let mut places = OwnFiles::default();
+        let mut located = HashMap::new();
         let mut at = |path: &Path| {
-            let place = match look(path) {
+            let place = match locate(path) {
                 Ok(place) => place,
-                Err(error) if timed_fs::is_stuck(&error) => *before.at.get(path)?,
+                Err(error) if timed_fs::is_stuck(&error) => *before.last_known.get(path)?,
                 Err(_) => return None,
             };
-            known.insert(path.to_owned(), place);
+            located.insert(path.to_owned(), place);
             Some(place)
         };
         for (directories, found) in [
@@ -88,7 +88,7 @@ impl Own {
         for output in &self.outputs {
             let (directory, name) =
                 (at(directory_of(output)), output.file_name().unwrap_or_default());
-            for ending in ENDINGS {
+            for ending in SUFFIXES {
                 let shown = with_ending(output.as_os_str(), ending);
                 if let Some(place) = at(Path::new(&shown)) {
                     places.files.insert(place, output.clone());
@@ -101,14 +101,14 @@ impl Own {
         if let Some(place) = standard_output().filter(|_| self.standard_output) {
             places.files.insert(place, STANDARD_OUTPUT.into());
         }
-        places.at = known;
+        places.last_known = located;
         places
     }
 }
 
-impl OwnPlaces {
-    /// What of ours this is; `None` where it is not. `link`: the path is one. Refused where its mount does not answer:
-    /// it may be ours.
+impl OwnFiles {
+    /// The own file or directory that contains this file; `None` if it is not Logwarden's own. `link`: the path is a
+    /// symbolic link. An error if the mount does not respond, because the file may be an own one.
     pub(in crate::follow) fn owner(
         &mut self,
         path: &Path,
@@ -118,48 +118,48 @@ impl OwnPlaces {
         if let Some(file) = self.files.get(&place) {
             return Ok(Some(file.clone()));
         }
-        let real = if link { known(timed_fs::canonicalize(path))? } else { None };
+        let real = if link { unless_stuck(timed_fs::canonicalize(path))? } else { None };
         let path = real.as_deref().unwrap_or(path);
         let directory = self.directory(directory_of(path))?;
         let name = path.file_name().unwrap_or_default().to_owned();
-        let named = || self.named.get(&(directory.place?, name)).cloned();
-        Ok(directory.of.or_else(named))
+        let by_name = || self.named.get(&(directory.place?, name)).cloned();
+        Ok(directory.owner.or_else(by_name))
     }
 
-    /// Files that are there now.
+    /// The own files that exist now.
     pub(in crate::follow) fn files(&self) -> impl Iterator<Item = Place> {
         self.files.keys().copied()
     }
 
     fn directory(&mut self, path: &Path) -> io::Result<Directory> {
-        if let Some(known) = self.looked_at.get(path) {
-            return Ok(known.clone());
+        if let Some(located) = self.checked.get(path) {
+            return Ok(located.clone());
         }
-        let place = known(timed_fs::metadata(path))?.map(|found| Place::of(&found));
-        let of = match place.and_then(|place| self.flat_directories.get(&place)) {
+        let place = unless_stuck(timed_fs::metadata(path))?.map(|found| Place::of(&found));
+        let owner = match place.and_then(|place| self.flat_directories.get(&place)) {
             Some(flat) => Some(flat.clone()),
-            None => self.above(path)?,
+            None => self.own_ancestor(path)?,
         };
-        let directory = Directory { place, of };
-        self.looked_at.insert(path.to_owned(), directory.clone());
+        let directory = Directory { place, owner };
+        self.checked.insert(path.to_owned(), directory.clone());
         Ok(directory)
     }
 
-    /// The directory of ours in which it lies, however deep.
-    fn above(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        let Some(real) = known(timed_fs::canonicalize(path))? else { return Ok(None) };
+    /// The own directory that contains the path, at any depth.
+    fn own_ancestor(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let Some(real) = unless_stuck(timed_fs::canonicalize(path))? else { return Ok(None) };
         for directory in real.ancestors() {
-            let place = known(timed_fs::metadata(directory))?.map(|found| Place::of(&found));
-            if let Some(of) = place.and_then(|place| self.directories.get(&place)) {
-                return Ok(Some(of.clone()));
+            let place = unless_stuck(timed_fs::metadata(directory))?.map(|found| Place::of(&found));
+            if let Some(owner) = place.and_then(|place| self.directories.get(&place)) {
+                return Ok(Some(owner.clone()));
             }
         }
         Ok(None)
     }
 }
 
-/// What is absent or closed to us is known to be so; what does not answer is not known.
-fn known<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+/// A missing or unreadable path gives `None`; a mount that does not respond gives an error, because nothing is known.
+fn unless_stuck<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if timed_fs::is_stuck(&error) => Err(error),
@@ -171,7 +171,7 @@ fn with_ending(path: &OsStr, ending: &str) -> OsString {
     OsString::from_vec([path.as_bytes(), ending.as_bytes()].concat())
 }
 
-/// Where it is a file.
+/// Device and inode of standard output, if it is a regular file.
 fn standard_output() -> Option<Place> {
     let found = fstat(io::stdout().as_fd()).ok()?;
     let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_on_a_mount_that_does_not_answer_stays_ours() {
+    fn an_output_on_a_mount_that_does_not_respond_is_still_recognised() {
         let own = Own {
             directories: vec!["/mnt/archive".into()],
             outputs: vec!["/mnt/out.log".into()],
@@ -193,15 +193,15 @@ mod tests {
         let there = |path: &Path| Ok(place(path));
         let stuck = |_: &Path| Err(io::Error::from(io::ErrorKind::TimedOut));
         let absent = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-        let mut places = own.places_by(&OwnPlaces::default(), there);
+        let mut places = own.resolve_with(&OwnFiles::default(), there);
         for _ in 0..2 {
             let owner = places.owner(Path::new("/else/a.log"), place(&own.outputs[0]), false);
             assert_eq!(owner.unwrap(), Some(own.outputs[0].clone()));
             let directory = (place(Path::new("/mnt")), "out.log".into());
             assert!(places.named.contains_key(&directory) && places.directories.len() == 1);
-            places = own.places_by(&places, stuck);
+            places = own.resolve_with(&places, stuck);
         }
-        let places = own.places_by(&places, absent);
+        let places = own.resolve_with(&places, absent);
         assert_eq!((places.files.len(), places.directories.len(), places.named.len()), (0, 0, 0));
     }
 }

@@ -1,18 +1,18 @@
-//! Patterns over file names, as bytes: a name need not be text.
+//! Matches file names with glob patterns, as bytes: a name need not be valid text.
 //!
-//! `*` any run of bytes, `?` one byte, `[a-z]` and `[!a-z]` one of a set, and `**` as a whole component any
+//! `*` matches any bytes, `?` one byte, `[a-z]` and `[!a-z]` one byte of a set, and `**` as a whole component any
 //! number of directories. A leading dot is matched only by a dot.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Holds a wildcard.
+/// The name contains a wildcard.
 pub fn is_pattern(name: &[u8]) -> bool {
     memchr::memchr3(b'*', b'?', b'[', name).is_some()
 }
 
-/// The whole path matches, component by component; `**` stands for any number of directories.
+/// The whole path matches, component by component; `**` matches any number of directories.
 pub fn matches_path(pattern: &Path, path: &Path) -> bool {
     let components = |path: &Path| path.components().map(|c| c.as_os_str().to_owned()).collect();
     let (pattern, path): (Vec<OsString>, Vec<OsString>) = (components(pattern), components(path));
@@ -25,8 +25,8 @@ fn matches_components(pattern: &[OsString], path: &[OsString]) -> bool {
         return (0..=path.len()).any(|skipped| matches_components(rest, &path[skipped..]));
     }
     let Some((name, below)) = path.split_first() else { return false };
-    let same = first == name || matches(first.as_bytes(), name.as_bytes());
-    same && matches_components(rest, below)
+    let is_match = first == name || matches(first.as_bytes(), name.as_bytes());
+    is_match && matches_components(rest, below)
 }
 
 /// The whole name matches.
@@ -34,15 +34,15 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
         return false;
     }
-    // The last `*`, and how much of the name it has taken: enough to go back to, never deeper.
+    // The last `*`, and how much of the name it has matched: enough for backtracking, without recursion.
     let mut star: Option<(usize, usize)> = None;
     let (mut p, mut n) = (0, 0);
     while n < name.len() {
         if pattern.get(p) == Some(&b'*') {
             star = Some((p, n));
             p += 1;
-        } else if let Some(taken) = one(&pattern[p..], name[n]) {
-            p += taken;
+        } else if let Some(length) = match_one(&pattern[p..], name[n]) {
+            p += length;
             n += 1;
         } else if let Some((at, from)) = star {
             star = Some((at, from + 1));
@@ -55,17 +55,17 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
-/// How many bytes of the pattern match this one byte; `None` where they don't.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
+/// Number of pattern bytes that match this byte; `None` if they do not match.
+fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
     match *pattern.first()? {
         b'?' => Some(1),
-        b'[' => set(pattern, byte),
+        b'[' => match_set(pattern, byte),
         literal => (literal == byte).then_some(1),
     }
 }
 
-/// An unclosed set is a literal bracket.
-fn set(pattern: &[u8], byte: u8) -> Option<usize> {
+/// A set without a closing bracket is a literal bracket.
+fn match_set(pattern: &[u8], byte: u8) -> Option<usize> {
     let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
     let first = if negated { 2 } else { 1 };
     // A `]` right after the bracket is a member.
@@ -92,7 +92,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn names_match_as_a_shell_would() {
+    fn names_match_as_in_a_shell() {
         let cases: [(&str, &[u8], bool); 16] = [
             ("*.log", b"app.log", true),
             ("*.log", b"app.log.1", false),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_do_not_take_long() {
+    fn many_stars_match_in_short_time() {
         let name = vec![b'a'; 250];
         assert!(!matches("a*a*a*a*a*a*a*a*a*a*a*a*b".as_bytes(), &name));
     }

@@ -1,29 +1,29 @@
-//! Rows that were changed and are not durable yet.
+//! Keeps track of changed rows that are not durable yet.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::FileId;
 
-/// Marks that nobody waits for are made durable together, this often.
-const COMMIT: Duration = Duration::from_millis(250);
-/// A state that cannot be written is tried again after this.
-const RETRY: Duration = Duration::from_secs(1);
+/// Interval of commits when no reader waits for one.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
+/// Delay after a failed commit.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Pending {
-    /// Not handed to the store yet.
+pub(in crate::follow) struct PendingRows {
+    /// Not passed to the store yet.
     changed: BTreeSet<FileId>,
-    /// Must be durable before readers may see what they say.
+    /// Must be durable before readers may see their content.
     urgent: BTreeSet<FileId>,
-    /// The first pass is done: that is published with the next commit.
-    pub settling: bool,
-    /// Commits that failed in a row.
+    /// The first pass has finished: this is published with the next commit.
+    pub publishes_first_pass: bool,
+    /// Consecutive failed commits.
     pub failures: u32,
     next_commit: Duration,
 }
 
-impl Pending {
+impl PendingRows {
     pub fn change(&mut self, id: FileId) {
         self.changed.insert(id);
     }
@@ -37,12 +37,12 @@ impl Pending {
         self.urgent.contains(&id)
     }
 
-    pub fn any_urgent(&self) -> bool {
+    pub fn has_urgent(&self) -> bool {
         !self.urgent.is_empty()
     }
 
-    pub fn any(&self) -> bool {
-        !self.changed.is_empty() || self.any_urgent() || self.settling
+    pub fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || self.has_urgent() || self.publishes_first_pass
     }
 
     pub fn is_due(&self, now: Duration) -> bool {
@@ -50,24 +50,24 @@ impl Pending {
     }
 
     /// When the next commit is due, if there is anything to commit.
-    pub fn next(&self) -> Option<Duration> {
-        self.any().then_some(self.next_commit)
+    pub fn next_due(&self) -> Option<Duration> {
+        self.has_changes().then_some(self.next_commit)
     }
 
     pub fn take_changed(&mut self) -> BTreeSet<FileId> {
         std::mem::take(&mut self.changed)
     }
 
-    /// All that waited for this commit.
-    pub fn committed(&mut self, now: Duration) -> BTreeSet<FileId> {
+    /// Records a commit; returns the files that waited for it.
+    pub fn record_commit(&mut self, now: Duration) -> BTreeSet<FileId> {
         self.failures = 0;
-        self.next_commit = now + COMMIT;
+        self.next_commit = now + COMMIT_INTERVAL;
         std::mem::take(&mut self.urgent)
     }
 
-    pub fn failed(&mut self, now: Duration) {
+    pub fn record_failure(&mut self, now: Duration) {
         self.failures += 1;
-        self.next_commit = now + RETRY;
+        self.next_commit = now + RETRY_DELAY;
     }
 
     pub fn forget(&mut self, id: FileId) {

@@ -1,37 +1,37 @@
-//! What rotation makes of a file's name. Names are bytes, and only a hint: content decides what a file is.
+//! Recognises the file names that log rotation makes. Names are bytes, and only a hint: the content identifies a file.
 //!
-//! logrotate appends a number or a date (`app.log.1`, `app.log-20261129`), or puts it before the extension
-//! (`app.1.log`, with `extension .log`), and its compressor appends an ending; see logrotate(8).
+//! logrotate appends a number or a date (`app.log.1`, `app.log-20261129`), or inserts it before the extension
+//! (`app.1.log`, with `extension .log`), and its compressor appends a suffix; see logrotate(8).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Names of files that are compressed, and cannot be read: what they hold was a log before.
-const COMPRESSED: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
-/// Those of compressed files that are read.
-const UNPACKED: [&str; 2] = [".gz", ".zst"];
+/// Suffixes of compressed files that are not read.
+const UNREAD_SUFFIXES: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
+/// Suffixes of compressed files that are read.
+const READ_SUFFIXES: [&str; 2] = [".gz", ".zst"];
 
-/// Endings of files that an editor keeps for a moment beside the one that it saves.
-const EDITOR: [&[u8]; 6] = [b"~", b".swp", b".swo", b".swx", b".tmp", b".bak"];
+/// Suffixes of temporary files that editors keep beside a file.
+const EDITOR_SUFFIXES: [&[u8]; 6] = [b"~", b".swp", b".swo", b".swx", b".tmp", b".bak"];
 
-/// A file of an editor or a program that replaces files, by its name: no log of its own.
+/// Temporary file of an editor, or of a program that replaces files; decided by the name.
 pub fn is_scratch(name: &[u8]) -> bool {
     scratch_ending(name).is_some()
 }
 
-/// Which of these endings the name has.
+/// The editor suffix of the name.
 pub fn scratch_ending(name: &[u8]) -> Option<&'static [u8]> {
-    EDITOR.into_iter().find(|ending| name.len() > ending.len() && name.ends_with(ending))
+    EDITOR_SUFFIXES.into_iter().find(|ending| name.len() > ending.len() && name.ends_with(ending))
 }
 
-/// Looks compressed in a way that is not read, by its name.
-pub fn compressed(path: &Path) -> bool {
-    ends_with_one_of(path, &COMPRESSED)
+/// By its name, a compressed file that is not read.
+pub fn has_unsupported_compression(path: &Path) -> bool {
+    ends_with_one_of(path, &UNREAD_SUFFIXES)
 }
 
-/// Looks compressed in a way that is read, by its name.
-pub fn unpacked(path: &Path) -> bool {
-    ends_with_one_of(path, &UNPACKED)
+/// By its name, a compressed file that is read.
+pub fn has_supported_compression(path: &Path) -> bool {
+    ends_with_one_of(path, &READ_SUFFIXES)
 }
 
 fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
@@ -39,50 +39,50 @@ fn ends_with_one_of(path: &Path, endings: &[&str]) -> bool {
     endings.iter().any(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// The ending that a compressor gave this name.
+/// The suffix that a compressor appended to this name.
 pub fn compressed_ending(name: &[u8]) -> Option<&'static str> {
-    let endings = COMPRESSED.into_iter().chain(UNPACKED);
+    let endings = UNREAD_SUFFIXES.into_iter().chain(READ_SUFFIXES);
     endings.into_iter().find(|ending| name.ends_with(ending.as_bytes()))
 }
 
-/// One name is the other, or the other with something behind it, as rotation makes them. The directories may differ.
+/// The names are equal, or one is the other plus a rotation suffix. The directories may differ.
 pub fn is_related(one: &Path, other: &Path) -> bool {
-    let (one, other) = (name_of(one), name_of(other));
-    !one.is_empty() && (is_continued(one, other) || is_continued(other, one))
+    let (one, other) = (file_name(one), file_name(other));
+    !one.is_empty() && (has_suffix(one, other) || has_suffix(other, one))
 }
 
-/// `name`, or `name` and something behind it that is no letter or digit.
-fn is_continued(name: &[u8], longer: &[u8]) -> bool {
+/// `longer` is `name`, or `name` plus a suffix that does not start with a letter or digit.
+fn has_suffix(name: &[u8], longer: &[u8]) -> bool {
     longer
         .strip_prefix(name)
         .is_some_and(|rest| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
 }
 
-/// `longer` is `name` with something behind it.
+/// `longer` is `name` plus a suffix.
 pub fn is_rotated(name: &[u8], longer: &[u8]) -> bool {
-    longer.len() > name.len() && is_continued(name, longer)
+    longer.len() > name.len() && has_suffix(name, longer)
 }
 
-/// The name without what rotation may have added: equal for all names of one log. Also equal for some
-/// neighbours (`web-1.log`, `web-2.log`), so it only says where looking is worth it.
+/// The name without rotation suffixes: equal for all names of one log. Also equal for some other logs (`web-1.log`,
+/// `web-2.log`), so it only selects files worth checking.
 pub fn root(path: &Path) -> Vec<u8> {
-    let mut name = name_of(path);
+    let mut name = file_name(path);
     while let Some(ending) = compressed_ending(name) {
         name = &name[..name.len() - ending.len()];
     }
-    let name = without_mark(name);
+    let name = without_rotation_mark(name);
     let Some(dot) = memchr::memrchr(b'.', name).filter(|dot| *dot > 0) else {
         return name.to_vec();
     };
     let (stem, extension) = name.split_at(dot);
-    [without_mark(stem), extension].concat()
+    [without_rotation_mark(stem), extension].concat()
 }
 
-/// Without numbers and dates at the end, and the separators before and between them.
-fn without_mark(name: &[u8]) -> &[u8] {
+/// The name without numbers and dates at its end, and without their separators.
+fn without_rotation_mark(name: &[u8]) -> &[u8] {
     let is_mark = |byte: &u8| byte.is_ascii_digit() || b"-_.:T+".contains(byte);
     let marks = name.iter().rev().take_while(|byte| is_mark(byte)).count();
-    // It begins with a separator: `syslog2` is a name.
+    // The suffix must begin with a separator: `syslog2` is not `syslog`.
     let first = name.len() - marks;
     let separator = name[first..].iter().position(|byte| !byte.is_ascii_digit());
     match separator {
@@ -93,7 +93,7 @@ fn without_mark(name: &[u8]) -> &[u8] {
     }
 }
 
-/// `a/b` lies in `a`, `b` in `.`.
+/// The parent directory: `a` for `a/b`, `.` for `b`.
 pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -102,7 +102,7 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
-fn name_of(path: &Path) -> &[u8] {
+fn file_name(path: &Path) -> &[u8] {
     path.file_name().map_or(&[], |name| name.as_bytes())
 }
 
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_rotation_makes_has_the_root_of_its_log() {
+    fn all_rotated_names_have_the_root_of_their_log() {
         for name in [
             "app.log",
             "app.log.1",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_related_by_what_stands_behind_them() {
+    fn names_are_related_if_one_is_the_other_plus_a_suffix() {
         let related = |one: &str, other: &str| is_related(Path::new(one), Path::new(other));
         assert!(related("app.log", "app.log"));
         assert!(related("/a/app.log.1", "/b/app.log"));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_editor_keeps_for_a_moment_is_no_log() {
+    fn temporary_files_of_editors_are_not_logs() {
         for name in ["app.log~", ".app.log.swp", "app.tmp", "app.log.bak"] {
             assert!(is_scratch(name.as_bytes()), "{name}");
         }

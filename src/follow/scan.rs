@@ -1,4 +1,4 @@
-//! Paths → open files: every scan opens what is new and follows names.
+//! Scans the configured paths: opens new files and updates the names of known ones.
 
 use std::collections::HashSet;
 use std::io;
@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use super::catalog::Tracked;
 use super::directory_check::home_of;
-use super::directory_times::Stamps;
-use super::discover::{self, Found, Problem, Sight};
+use super::directory_times::DirectoryTimes;
+use super::discover::{self, FoundFile, Problem, ScanResult};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
 use super::identity::{self, Place};
@@ -22,109 +22,117 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// What is due: where the times of all directories prove that no name changed, nothing is looked at again.
-    pub fn look_for_names(&mut self) {
+    /// Scans when a scan is due, or skips it where the times of all directories prove that no name has changed.
+    pub fn scan_if_changed(&mut self) {
         let began = self.now();
         let time = self.shared.clock.now();
-        let stamps = self.seen.stamps.again(time);
-        let sure = self.seen.whole && !self.seen.links && self.seen.unopened.is_empty();
-        let same = stamps.prove_nothing_changed_since(&self.seen.stamps);
-        if !sure || !same || self.schedule.scan_is_whole(began) {
-            return self.scan_with(stamps);
+        let times = self.scan_state.directory_times.retake(time);
+        let can_skip = self.scan_state.is_complete
+            && !self.scan_state.has_links
+            && self.scan_state.unopened.is_empty();
+        let is_unchanged = times.prove_nothing_changed_since(&self.scan_state.directory_times);
+        if !can_skip || !is_unchanged || self.schedule.scan_must_be_complete(began) {
+            return self.scan_with(times);
         }
-        self.seen.scanned = Some(time);
-        for id in self.seen.absent.clone() {
-            self.look_after_absent(id);
+        self.scan_state.last_scan = Some(time);
+        for id in self.scan_state.unlisted.clone() {
+            self.update_unlisted_file(id);
         }
-        self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
+        self.schedule.record_scan(began, self.now(), self.watch.degraded().is_some());
     }
 
-    /// Looks at all paths.
+    /// Scans all paths.
     pub fn scan(&mut self) {
-        self.scan_with(self.seen.stamps.again(self.shared.clock.now()));
+        self.scan_with(self.scan_state.directory_times.retake(self.shared.clock.now()));
     }
 
-    /// `stamps`: taken a moment ago.
-    fn scan_with(&mut self, stamps: Stamps) {
+    /// `times`: the directory times just before this scan.
+    fn scan_with(&mut self, times: DirectoryTimes) {
         let (began, time) = (self.now(), self.shared.clock.now());
         let own = self.shared.own();
-        let mut sight = discover::look(&self.sources, &own, &self.seen.own);
-        for id in sight.own.files().filter_map(|place| self.catalog.at(place)).collect::<Vec<_>>() {
-            // It became an output since it was found.
-            self.let_go(id);
+        let mut result = discover::scan(&self.sources, &own, &self.scan_state.own_files);
+        for id in
+            result.own.files().filter_map(|place| self.catalog.by_place(place)).collect::<Vec<_>>()
+        {
+            // It has become an output since it was found.
+            self.release_file(id);
         }
-        self.seen.own = std::mem::take(&mut sight.own);
-        // What was renamed before it is listed later.
+        self.scan_state.own_files = std::mem::take(&mut result.own);
+        // Renames from before this point must show in the next listing.
         self.listings.borrow_mut().clear();
         if let Some(intake) = &self.shared.config.intake {
-            // Nothing came in yet.
+            // No standard input has arrived yet.
             let pattern = intake.pattern();
-            sight.problems.retain(|problem| problem.path() != pattern);
+            result.problems.retain(|problem| problem.path() != pattern);
         }
-        self.report(&sight);
-        (self.seen.whole, self.seen.links) = (sight.whole(), sight.links);
-        let mut present = HashSet::with_capacity(sight.found.len());
-        self.seen.unopened.clear();
-        for found in &sight.found {
+        self.report_problems(&result);
+        (self.scan_state.is_complete, self.scan_state.has_links) =
+            (result.is_complete(), result.has_links);
+        let mut present = HashSet::with_capacity(result.found.len());
+        self.scan_state.unopened.clear();
+        for found in &result.found {
             let Some(id) = self.find_or_open(found, Origin::Path) else { continue };
             present.insert(id);
-            self.name_by_path(id);
-            self.relabel(id, &found.path);
-            self.note_place(id, found);
+            self.set_origin_to_path(id);
+            self.set_path(id, &found.path);
+            self.record_file_at_path(id, found);
         }
-        // What lies on a mount that does not answer waits; a run that ends does not.
-        let stuck = sight.problems.iter().filter(|problem| problem.is_stuck()).count();
+        // Files on a mount that does not respond are opened later, but a `--once` run cannot wait for them.
+        let stuck = result.problems.iter().filter(|problem| problem.is_stuck()).count();
         let stuck = if self.shared.once() { stuck } else { 0 };
-        self.shared.unopened.store(self.seen.unopened.len() + stuck, Ordering::Relaxed);
-        if sight.whole_but_for_mounts() {
-            // A path that no source means any more needs no memory.
-            if self.seen.whole && self.seen.last_at.len() > 2 * sight.found.len() + 1000 {
-                let paths: HashSet<&Path> = sight.found.iter().map(|found| &*found.path).collect();
-                self.seen.last_at.retain(|path, _| paths.contains(&**path));
+        self.shared.unopened.store(self.scan_state.unopened.len() + stuck, Ordering::Relaxed);
+        if result.is_complete_except_mounts() {
+            // Forget paths that no source matches any more.
+            if self.scan_state.is_complete
+                && self.scan_state.last_file_at.len() > 2 * result.found.len() + 1000
+            {
+                let paths: HashSet<&Path> = result.found.iter().map(|found| &*found.path).collect();
+                self.scan_state.last_file_at.retain(|path, _| paths.contains(&**path));
             }
-            if self.seen.whole && !self.seen.passed.is_empty() {
-                let found: HashSet<Place> = sight.found.iter().map(|found| found.place).collect();
-                self.seen.passed.retain(|place, _| found.contains(place));
+            if self.scan_state.is_complete && !self.scan_state.closed_compressed.is_empty() {
+                let found: HashSet<Place> = result.found.iter().map(|found| found.place).collect();
+                self.scan_state.closed_compressed.retain(|place, _| found.contains(place));
             }
-            self.look_after_the_absent(&present);
-            self.look_after_vacant_paths(&sight);
+            self.update_unlisted_files(&present);
+            self.check_vacated_paths(&result);
         }
         if self.shared.board.count_hidden(time) {
             self.shared.notify_changes();
         }
-        self.seen.scanned = Some(time);
-        let mut directories = sight.directories;
-        self.seen.directories.clone_from(&directories);
-        // Where links lead to, growth is told there.
+        self.scan_state.last_scan = Some(time);
+        let mut directories = result.directories;
+        self.scan_state.directories.clone_from(&directories);
+        // Growth of a linked file is reported for the directory of the link's target.
         directories.extend(self.catalog.directories().cloned());
         self.watch.follow(&directories);
         self.report_watch();
-        // Those of other directories were not taken before these were listed.
-        let usable = stamps.are_of(&directories);
-        self.seen.stamps = if usable { stamps } else { Stamps::take(&directories, Timestamp::MIN) };
-        self.schedule.scanned_whole(self.now(), self.watch.reports_all_changes());
-        self.schedule.scanned(began, self.now(), self.watch.degraded().is_some());
+        // Directories without times from before their listing cannot prove anything.
+        let usable = times.cover(&directories);
+        self.scan_state.directory_times =
+            if usable { times } else { DirectoryTimes::take(&directories, Timestamp::MIN) };
+        self.schedule.record_complete_scan(self.now(), self.watch.reports_all_changes());
+        self.schedule.record_scan(began, self.now(), self.watch.degraded().is_some());
     }
 
-    /// What is there at this moment, looked at once.
-    pub fn look_at_all(&mut self) {
+    /// Scans all paths and checks every file once.
+    pub fn scan_and_check_all(&mut self) {
         self.scan();
         for id in self.catalog.ids() {
-            self.look(id);
+            self.check_file(id);
         }
     }
 
-    fn report(&self, sight: &Sight) {
+    fn report_problems(&self, result: &ScanResult) {
         let time = self.shared.clock.now();
-        let mut news = self.shared.board.keep_current(&sight.problems);
-        // A mount that does not answer is told of as a whole.
-        let told = |problem: &&Problem| !problem.is_stuck();
-        for problem in sight.problems.iter().filter(told) {
+        let mut changed = self.shared.board.keep_current(&result.problems);
+        // A mount that does not respond has one notice for the whole mount.
+        let has_own_notice = |problem: &&Problem| !problem.is_stuck();
+        for problem in result.problems.iter().filter(has_own_notice) {
             let topic = Topic::Path(problem.path().to_owned());
             let text = problem.text(self.shared.config.once);
-            news |= self.shared.board.post(topic, problem.level(), time, text);
+            changed |= self.shared.board.post(topic, problem.level(), time, text);
         }
-        if news {
+        if changed {
             self.shared.notify_changes();
         }
     }
@@ -141,8 +149,8 @@ impl Follower {
         }
     }
 
-    pub fn find_or_open(&mut self, found: &Found, origin: Origin) -> Option<FileId> {
-        if let Some(id) = self.catalog.at(found.place) {
+    pub fn find_or_open(&mut self, found: &FoundFile, origin: Origin) -> Option<FileId> {
+        if let Some(id) = self.catalog.by_place(found.place) {
             return Some(id);
         }
         match self.open(found, origin) {
@@ -150,15 +158,15 @@ impl Follower {
                 self.shared.board.withdraw(&Topic::Open(found.path.clone()));
                 Some(id)
             }
-            // Renamed or removed between two looks.
+            // Renamed or removed between scan and open.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) if timed_fs::is_stuck(&error) => {
-                self.seen.unopened.insert(found.place.inode);
+                self.scan_state.unopened.insert(found.place.inode);
                 None
             }
             Err(error) => {
-                self.seen.unopened.insert(found.place.inode);
-                // EMFILE, ENFILE: not this file's fault.
+                self.scan_state.unopened.insert(found.place.inode);
+                // EMFILE or ENFILE: the limit of the process or system, not a fault of this file.
                 let text = match error.raw_os_error() {
                     Some(23 | 24) => notices::too_many_files(&found.path),
                     _ => notices::cannot_open(&found.path, &error),
@@ -172,26 +180,28 @@ impl Follower {
         }
     }
 
-    fn open(&mut self, found: &Found, origin: Origin) -> io::Result<FileId> {
+    fn open(&mut self, found: &FoundFile, origin: Origin) -> io::Result<FileId> {
         let file = timed_fs::open(&found.path)?;
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
-        if let Some(id) = self.catalog.at(place) {
+        if let Some(id) = self.catalog.by_place(place) {
             return Ok(id);
         }
-        // Read to its end, and its copy given up: it comes back where it changes.
+        // It was read to its end and closed: it is opened again when it changes.
         let version = (metadata.len(), metadata.modified().ok());
-        if self.seen.passed.get(&place) == Some(&(identity::birth(&metadata), version)) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "read before"));
+        if self.scan_state.closed_compressed.get(&place)
+            == Some(&(identity::birth(&metadata), version))
+        {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "already read"));
         }
-        self.seen.passed.remove(&place);
+        self.scan_state.closed_compressed.remove(&place);
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "no regular file any more"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "not a regular file any more"));
         }
         self.track(Arc::new(file), found.source, &found.path, origin)
     }
 
-    /// Begins to follow an open file; nothing is known of it yet.
+    /// Starts to follow an open file that has not been identified yet.
     pub fn track(
         &mut self,
         file: Arc<File>,
@@ -201,8 +211,9 @@ impl Follower {
     ) -> io::Result<FileId> {
         let metadata = file.metadata()?;
         let place = Place::of(&metadata);
-        // What a source names was looked at when it was found.
-        if origin != Origin::Path && self.seen.own.owner(path, place, false)?.is_some() {
+        // Files at a source path were checked against Logwarden's own files when they were found.
+        if origin != Origin::Path && self.scan_state.own_files.owner(path, place, false)?.is_some()
+        {
             return Err(io::ErrorKind::NotFound.into());
         }
         let id = self.shared.next_id();
@@ -231,16 +242,16 @@ impl Follower {
         let mut tracked = Tracked::new(handle.clone(), source, size, self.now());
         tracked.birth = identity::birth(&metadata);
         tracked.opened = self.shared.clock.now();
-        (tracked.segment, tracked.origin) = (segment, origin);
-        tracked.early = matches!(self.phase, Phase::BeforeState | Phase::Adding);
-        if self.is_new_here(path, place, tracked.early) {
-            tracked.history = 0;
+        (tracked.is_segment, tracked.origin) = (segment, origin);
+        tracked.existed_before_start = matches!(self.phase, Phase::BeforeState | Phase::Adding);
+        if self.was_created_while_following(path, place, tracked.existed_before_start) {
+            tracked.existing_bytes = 0;
         }
         tracked.links = metadata.nlink();
         tracked.modified = modified;
         self.catalog.insert(tracked, Some(place));
-        self.work.unjudged.insert(id);
-        self.name_really(id, path);
+        self.work.to_identify.insert(id);
+        self.update_real_path(id, path);
         self.unpack_if_compressed(id);
         handle.count_open_file();
         self.shared.add_file(handle);
@@ -248,15 +259,15 @@ impl Follower {
         Ok(id)
     }
 
-    /// Its bytes came while its name was followed: it takes the place of another file, or we write it.
-    fn is_new_here(&self, path: &Path, place: Place, early: bool) -> bool {
-        let before = self.seen.last_at.get(path);
+    /// All bytes were written while the path was followed: the file replaces another one, or Logwarden writes it.
+    fn was_created_while_following(&self, path: &Path, place: Place, early: bool) -> bool {
+        let before = self.scan_state.last_file_at.get(path);
         let replaces = !early && before.is_some_and(|(before, _)| *before != place);
         replaces || self.shared.stdin_progress.was_made_here(place)
     }
 
-    /// A source names it: it was found as somebody's sibling before.
-    fn name_by_path(&mut self, id: FileId) {
+    /// A source path leads to a file that was found beside a log before.
+    fn set_origin_to_path(&mut self, id: FileId) {
         if self.catalog.get(id).is_some_and(|tracked| tracked.origin != Origin::Path)
             && let Some(tracked) = self.catalog.get_mut(id)
         {
@@ -264,11 +275,11 @@ impl Follower {
         }
     }
 
-    /// The path is a label: it follows the name.
-    pub fn relabel(&mut self, id: FileId, path: &Path) {
-        let same =
+    /// Updates the path of a file after a rename. The path is a label, not an identity.
+    pub fn set_path(&mut self, id: FileId, path: &Path) {
+        let is_unchanged =
             self.catalog.get(id).is_none_or(|tracked| *tracked.handle.known().facts.path == *path);
-        let Some(tracked) = self.catalog.get_mut(id).filter(|_| !same) else { return };
+        let Some(tracked) = self.catalog.get_mut(id).filter(|_| !is_unchanged) else { return };
         tracked.handle.found_at(path);
         tracked.handle.update(|known| {
             known.facts.path = Arc::from(path);
@@ -280,14 +291,14 @@ impl Follower {
             row.set_path(path);
             self.pending.change(id);
         }
-        self.name_really(id, path);
-        // What was written meanwhile was told under the other name.
-        self.catalog.look_at(id, self.now());
+        self.update_real_path(id, path);
+        // Hints about recent writes may have named the old path.
+        self.catalog.check_at(id, self.now());
         self.shared.notify_changes();
     }
 
-    /// Hints name files by their real path.
-    pub fn name_really(&mut self, id: FileId, path: &Path) {
+    /// Updates the real path, by which hints name files.
+    pub fn update_real_path(&mut self, id: FileId, path: &Path) {
         let real = timed_fs::canonicalize(path).ok();
         let row = self.catalog.get_mut(id).and_then(|tracked| tracked.row.as_mut());
         if let Some(row) = row {
@@ -296,19 +307,19 @@ impl Follower {
         self.catalog.set_real_path(id, real);
     }
 
-    /// Given up: its descriptor is closed when its last reader is done.
-    pub fn drop_file(&mut self, id: FileId) {
+    /// Stops following a file; its descriptor is closed when its last reader has finished.
+    pub fn stop_following(&mut self, id: FileId) {
         if self.catalog.remove(id).is_none() {
             return;
         }
-        self.schedule.next_scan_is_whole();
+        self.schedule.require_complete_scan();
         self.work.forget(id);
         self.pending.forget(id);
         self.shared.descriptors.forget(id);
         self.shared.remove_file(id);
-        // A run that reads once tells at its end what it could not unpack.
+        // A `--once` run reports at its end which files could be unpacked only partly.
         if !self.shared.config.once {
-            self.count_torn(id, false);
+            self.set_partly_unpacked(id, false);
         }
         self.shared.notify_changes();
     }

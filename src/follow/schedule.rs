@@ -1,26 +1,26 @@
-//! What the follower's thread does when. Times are uptimes.
+//! Schedules the scans, sweeps and expiry of the follower thread. All times are uptimes.
 
 use std::time::Duration;
 
-/// Between two sweeps while something is hot.
-const SWEEP: Duration = Duration::from_millis(250);
-/// A sweep comes at the latest after this; so does the notice of a stop.
-pub(in crate::follow) const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Between two scans of all paths, where directories are watched, and where they are only polled.
-const SCAN_HINTED: Duration = Duration::from_secs(1);
+/// Between two sweeps while a file was written recently.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+/// Longest time between two sweeps, and until a stop request is noticed.
+pub(in crate::follow) const MAX_SLEEP: Duration = Duration::from_secs(1);
+/// Between two scans, with watched directories and with polling.
+const SCAN_WATCHED: Duration = Duration::from_secs(1);
 const SCAN_POLLED: Duration = Duration::from_millis(250);
-const SCAN_LONGEST: Duration = Duration::from_secs(5);
-/// Between two scans that do not go by the times of directories, where these are kept by this machine's kernel.
-const WHOLE_LOCAL: Duration = Duration::from_secs(10);
-/// How often it is counted for how long generations have been gone.
-const EXPIRY: Duration = Duration::from_secs(3600);
+const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two complete scans, which ignore directory times, if all directories are on local file systems.
+const COMPLETE_SCAN_LOCAL: Duration = Duration::from_secs(10);
+/// How often the absence of generations is counted.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Schedule {
     next_scan: Duration,
-    /// Until then a scan may go by the times of directories, if nobody asks for more.
-    next_whole_scan: Duration,
-    /// A hint may bring the scan forward to here.
+    /// Until then a scan may rely on directory times, unless a complete one is requested.
+    next_complete_scan: Duration,
+    /// A hint can bring the scan forward to this time.
     earliest_scan: Duration,
     next_sweep: Duration,
     next_expiry: Duration,
@@ -31,37 +31,37 @@ impl Schedule {
         now >= self.next_scan
     }
 
-    /// A hint says that names came, went or changed.
+    /// A hint reported that names appeared, disappeared or changed.
     pub fn hint_scan(&mut self) {
         self.scan_at(self.earliest_scan);
     }
 
     pub fn scan_at(&mut self, when: Duration) {
         self.next_scan = self.next_scan.min(when);
-        self.next_scan_is_whole();
+        self.require_complete_scan();
     }
 
-    /// Something at a path is to be found again, or anew.
-    pub fn next_scan_is_whole(&mut self) {
-        self.next_whole_scan = Duration::ZERO;
+    /// The next scan must find files again, or new ones, so it ignores directory times.
+    pub fn require_complete_scan(&mut self) {
+        self.next_complete_scan = Duration::ZERO;
     }
 
-    /// All paths are to be looked at, whatever the times of their directories say.
-    pub fn scan_is_whole(&self, now: Duration) -> bool {
-        now >= self.next_whole_scan
+    /// All paths must be scanned, whatever the directory times say.
+    pub fn scan_must_be_complete(&self, now: Duration) -> bool {
+        now >= self.next_complete_scan
     }
 
-    /// A scan that began then has ended now. However many hints come, half of the time is left for reading.
-    pub fn scanned(&mut self, began: Duration, now: Duration, polled: bool) {
+    /// Records a finished scan. However many hints arrive, half of the time stays for reading.
+    pub fn record_scan(&mut self, began: Duration, now: Duration, polled: bool) {
         let took = now.saturating_sub(began);
-        let pause = if polled { SCAN_POLLED } else { SCAN_HINTED };
-        self.next_scan = now + (took * 100).clamp(pause, SCAN_LONGEST);
+        let pause = if polled { SCAN_POLLED } else { SCAN_WATCHED };
+        self.next_scan = now + (took * 100).clamp(pause, MAX_SCAN_INTERVAL);
         self.earliest_scan = now + took;
     }
 
-    /// All paths were looked at; `local`: in directories whose times and events tell all that happens there.
-    pub fn scanned_whole(&mut self, now: Duration, local: bool) {
-        self.next_whole_scan = now + if local { WHOLE_LOCAL } else { SCAN_LONGEST };
+    /// Records a complete scan. `local`: notify and times report every change in all directories.
+    pub fn record_complete_scan(&mut self, now: Duration, local: bool) {
+        self.next_complete_scan = now + if local { COMPLETE_SCAN_LOCAL } else { MAX_SCAN_INTERVAL };
     }
 
     pub fn sweep_is_due(&self, now: Duration) -> bool {
@@ -72,23 +72,23 @@ impl Schedule {
         self.next_sweep = Duration::ZERO;
     }
 
-    /// A sweep is done, and the next file is to be looked at then.
-    pub fn swept(&mut self, now: Duration, next_look: Option<Duration>) {
-        let next = next_look.unwrap_or(now + LONGEST_SLEEP);
-        self.next_sweep = next.clamp(now + SWEEP, now + LONGEST_SLEEP);
+    /// Records a finished sweep. `next_check`: when the next file is due.
+    pub fn record_sweep(&mut self, now: Duration, next_look: Option<Duration>) {
+        let next = next_look.unwrap_or(now + MAX_SLEEP);
+        self.next_sweep = next.clamp(now + SWEEP_INTERVAL, now + MAX_SLEEP);
     }
 
-    /// `true` once an hour.
+    /// `true` once per hour.
     pub fn expiry_is_due(&mut self, now: Duration) -> bool {
         let due = now >= self.next_expiry;
         if due {
-            self.next_expiry = now + EXPIRY;
+            self.next_expiry = now + EXPIRY_INTERVAL;
         }
         due
     }
 
-    /// When something is due by itself; with `--once` nothing is scanned for.
-    pub fn next(&self, once: bool) -> Duration {
+    /// Next time at which a sweep or scan is due; with `--once` there are no scans.
+    pub fn next_due(&self, once: bool) -> Duration {
         if once { self.next_sweep } else { self.next_sweep.min(self.next_scan) }
     }
 }
@@ -100,35 +100,41 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_slow_scan_leaves_most_of_the_time_to_reading() {
+    fn a_slow_scan_leaves_half_of_the_time_for_reading() {
         let mut schedule = Schedule::default();
-        schedule.scanned(Duration::ZERO, 30 * MS, false);
+        schedule.record_scan(Duration::ZERO, 30 * MS, false);
         schedule.hint_scan();
         assert!(!schedule.scan_is_due(59 * MS));
         assert!(schedule.scan_is_due(60 * MS));
-        schedule.scanned(60 * MS, 90 * MS, false);
+        schedule.record_scan(60 * MS, 90 * MS, false);
         assert!(!schedule.scan_is_due(3_089 * MS));
         assert!(schedule.scan_is_due(3_090 * MS));
     }
 
     #[test]
-    fn a_hint_or_some_time_makes_a_scan_whole() {
+    fn a_scan_is_complete_after_a_hint_or_some_time() {
         let mut schedule = Schedule::default();
-        assert!(schedule.scan_is_whole(Duration::ZERO));
-        schedule.scanned_whole(Duration::ZERO, true);
-        assert!(!schedule.scan_is_whole(9_999 * MS) && schedule.scan_is_whole(10_000 * MS));
-        schedule.scanned_whole(Duration::ZERO, false);
-        assert!(!schedule.scan_is_whole(4_999 * MS) && schedule.scan_is_whole(5_000 * MS));
+        assert!(schedule.scan_must_be_complete(Duration::ZERO));
+        schedule.record_complete_scan(Duration::ZERO, true);
+        assert!(
+            !schedule.scan_must_be_complete(9_999 * MS)
+                && schedule.scan_must_be_complete(10_000 * MS)
+        );
+        schedule.record_complete_scan(Duration::ZERO, false);
+        assert!(
+            !schedule.scan_must_be_complete(4_999 * MS)
+                && schedule.scan_must_be_complete(5_000 * MS)
+        );
         schedule.hint_scan();
-        assert!(schedule.scan_is_whole(MS));
+        assert!(schedule.scan_must_be_complete(MS));
     }
 
     #[test]
-    fn a_sweep_comes_when_a_file_is_due_but_neither_at_once_nor_never() {
+    fn a_sweep_runs_when_a_file_is_due_but_not_at_once_and_at_least_every_second() {
         let mut schedule = Schedule::default();
-        schedule.swept(Duration::ZERO, Some(Duration::ZERO));
+        schedule.record_sweep(Duration::ZERO, Some(Duration::ZERO));
         assert!(!schedule.sweep_is_due(249 * MS) && schedule.sweep_is_due(250 * MS));
-        schedule.swept(Duration::ZERO, None);
+        schedule.record_sweep(Duration::ZERO, None);
         assert!(!schedule.sweep_is_due(999 * MS) && schedule.sweep_is_due(1_000 * MS));
     }
 }

@@ -1,29 +1,30 @@
-//! Which of the files that this program writes itself the sources name.
+//! Finds the sources that would read files that Logwarden writes itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SourceConfig;
 use super::discover::{self, Problem};
-use super::own_files::{Own, OwnPlaces};
+use super::own_files::{Own, OwnFiles};
 
-/// What of ours these sources mean, with the name of the source: those files that are there, and outputs that may come.
+/// Own files that these sources match, each with the name of the source: existing files, and outputs that may be
+/// created.
 pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
-    let there = discover::look(&sources, own, &OwnPlaces::default())
+    let existing = discover::scan(&sources, own, &OwnFiles::default())
         .problems
         .into_iter()
         .filter_map(|problem| match problem {
             Problem::Own(path, source) => Some((path, source)),
             _ => None,
         });
-    let mut meant: Vec<(PathBuf, Arc<str>)> = there.collect();
+    let mut matched: Vec<(PathBuf, Arc<str>)> = existing.collect();
     for output in &own.outputs {
         let Ok(path) = std::path::absolute(output) else { continue };
         let source = sources.iter().find(|source| discover::means(source, &path));
-        if let Some(source) = source.filter(|_| meant.iter().all(|(known, _)| known != output)) {
-            meant.push((output.clone(), source.name.clone()));
+        if let Some(source) = source.filter(|_| matched.iter().all(|(known, _)| known != output)) {
+            matched.push((output.clone(), source.name.clone()));
         }
     }
-    meant
+    matched
 }

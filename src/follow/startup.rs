@@ -1,20 +1,20 @@
-//! The beginning: what is there is matched with what the state, and sinks themselves, know.
+//! The first pass: matches the existing files with the generations known to the state and to sinks.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use super::file_sample::{LOOKED_BACK, last_line_end};
+use super::file_sample::{LINE_SEARCH_BYTES, last_line_end};
 use super::follower::{Follower, Phase};
 use super::identity::mark_at;
 use super::notices::{self, Topic};
 use crate::base::Timestamp;
 use crate::event::{Cursor, FileId, Level};
 
-/// A last line without its end is complete when nothing was written for this long.
-pub(in crate::follow) const FINISHED: Duration = Duration::from_secs(10);
+/// A last line without a line end is complete when nothing was written for this long.
+pub(in crate::follow) const UNFINISHED_LINE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Follower {
-    /// Matches what is there with what the state knows; with `once`, the ends are fixed here.
+    /// Loads the rows and positions and matches them with the existing files; with `--once`, the ends are fixed here.
     pub fn first_pass(&mut self) {
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut rows = store.generations();
@@ -34,53 +34,54 @@ impl Follower {
         for (fresh, source) in self.fresh.iter_mut().zip(&self.sources) {
             *fresh = store.first_start(&source.name);
         }
-        self.first_look();
+        self.scan_and_bind();
         self.phase = Phase::Following { since: self.now() };
         self.shared.mark_all();
         self.clear_rests();
         self.take_up_rests();
-        self.conclude();
+        self.identify_existing();
         self.report_orphans();
     }
 
-    /// What is there, and which of it the state knows.
-    pub fn first_look(&mut self) {
-        self.look_at_all();
-        // By the files themselves first: whatever is found then is looked for elsewhere no more.
-        self.give_rows_their_source();
+    /// Scans the sources and binds known generations to the files.
+    pub fn scan_and_bind(&mut self) {
+        self.scan_and_check_all();
+        // By the files themselves first: generations bound here need not be searched elsewhere.
+        self.assign_rows_to_sources();
         self.bind_known();
-        self.find_what_was_moved();
-        self.unpack_all_once();
+        self.locate_missing_files();
+        self.finish_unpacking_for_once();
         self.bind_known();
-        self.unpack_what_had_no_room();
+        self.unpack_deferred();
     }
 
-    /// With `once`: the ends were left open for standard input, and it has ended.
+    /// With `--once`: the ends were left open for standard input, which has ended now.
     pub fn input_has_ended(&self) -> bool {
-        let open = !self.pending.settling && !self.shared.settled.load(Ordering::Acquire);
-        // What waits to be durable does not grow: its end would be that of an earlier look.
-        let ready = !self.pending.any_urgent() && self.phase != Phase::BeforeState;
+        let open =
+            !self.pending.publishes_first_pass && !self.shared.settled.load(Ordering::Acquire);
+        // A file that waits for a commit does not grow, so its end would be that of an earlier check.
+        let ready = !self.pending.has_urgent() && self.phase != Phase::BeforeState;
         ready && open && self.shared.once()
     }
 
-    /// Everything that is there is settled; where nothing more will come, the ends are fixed.
-    pub fn conclude(&mut self) {
-        self.unpack_all_once();
+    /// Identifies all existing files; with `--once`, fixes the ends.
+    pub fn identify_existing(&mut self) {
+        self.finish_unpacking_for_once();
         let once = self.shared.once();
-        let undecided = self.undecided();
+        let undecided = self.undecided_files();
         self.identify(&undecided, once);
-        self.see_what_is_unpacked();
-        self.judge_rows_without_file();
+        self.check_unpacking_finished();
+        self.end_rows_without_file();
         if once {
-            self.close_for_good();
+            self.close_last_records();
         }
-        self.pending.settling = once || !self.shared.config.once;
+        self.pending.publishes_first_pass = once || !self.shared.config.once;
         self.persist();
     }
 
-    /// `--once`: what is there is all; the last record ends at the end, for every later reading too. A line that may
-    /// still be written is left for the next run.
-    fn close_for_good(&mut self) {
+    /// `--once`: no more bytes will be read, so the last record ends at the end of the file, also for every later
+    /// reading. A line that may still be written is left for the next run.
+    fn close_last_records(&mut self) {
         for id in self.catalog.ids() {
             if let Some(end) = self.unfinished_line(id) {
                 self.leave_unfinished(id, end);
@@ -95,29 +96,32 @@ impl Follower {
         }
     }
 
-    /// Where a last line begins that has no line end and may still be written: the file has changed a moment ago.
+    /// Start of a last line that has no line end and may still be written, because the file has changed a moment ago.
     fn unfinished_line(&self, id: FileId) -> Option<u64> {
         let tracked = self.catalog.get(id)?;
         let row = tracked.row.as_ref()?;
-        let over = tracked.packed.is_some() || tracked.place().is_none() || tracked.segment;
+        let is_complete =
+            tracked.compressed.is_some() || tracked.place().is_none() || tracked.is_segment;
         let now = self.shared.clock.now();
-        let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= FINISHED;
-        if over || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet) {
+        let quiet = |at: SystemTime| now.since(Timestamp::from(at)) >= UNFINISHED_LINE_TIMEOUT;
+        if is_complete || row.is_short() || tracked.links == 0 || tracked.modified.is_none_or(quiet)
+        {
             return None;
         }
         let file = tracked.file()?;
         let end = row.mark.offset;
-        let first = || (end - row.start <= LOOKED_BACK).then_some(row.start);
+        let first = || (end - row.start <= LINE_SEARCH_BYTES).then_some(row.start);
         let line = last_line_end(&file, row.start, end, row.encoding).or_else(first)?;
-        // An earlier run has closed it there, or somebody has taken some of it.
-        let closed = row.cuts.last().is_some_and(|cut| *cut > line);
+        // An earlier run has closed the line there, or a consumer has read a part of it.
+        let was_closed = row.cuts.last().is_some_and(|cut| *cut > line);
         let readers = self.shared.store.get().map(|store| store.readers_of(row.id));
-        let taken = readers.is_some_and(|readers| readers.into_values().any(|at| at > line))
-            || self.catalog.history.taken(row.id) > line;
-        (line < end && !closed && !taken).then_some(line)
+        let is_partly_read = readers
+            .is_some_and(|readers| readers.into_values().any(|at| at > line))
+            || self.catalog.history.sink_offset(row.id) > line;
+        (line < end && !was_closed && !is_partly_read).then_some(line)
     }
 
-    /// The file ends there, as far as this run goes.
+    /// Ends the file there for this run.
     fn leave_unfinished(&mut self, id: FileId, end: u64) {
         let key = *self.key();
         let Some(tracked) = self.catalog.get_mut(id) else { return };

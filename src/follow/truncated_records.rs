@@ -1,4 +1,4 @@
-//! Records that are longer than what is kept of one: how many there were, and how much of them goes to nobody.
+//! Counts records that are longer than the limit of 1 MiB, and the bytes that were cut off.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,12 +9,12 @@ use crate::event::{Flags, Record};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct CutOff {
     pub records: u64,
-    /// Of the file, line ends included; where that is UTF-16, as UTF-8 would be shorter.
+    /// Bytes of the file, including line ends. For UTF-16 this is an estimate, because UTF-8 is shorter.
     pub bytes: u64,
 }
 
 impl CutOff {
-    /// Of the records that begin at `from` or later.
+    /// Counts the truncated records that begin at `from` or later.
     pub fn of(records: &[Record], from: u64) -> CutOff {
         let mut all = CutOff::default();
         for record in records {
@@ -37,31 +37,32 @@ impl CutOff {
             records => format!("{} records are longer", bytes::count(records)),
         };
         format!(
-            "{}: {records} than 1.0 MiB: {} bytes beyond that stay in the log only; searches and sinks do not get them \
-             (log.truncated marks such events); let its program write shorter lines if they matter",
+            "{}: {records} than 1.0 MiB; the {} bytes beyond that are only in the log, not in \
+             searches and sinks (these events have log.truncated); if the bytes matter, write \
+             shorter lines",
             sanitize::line(&path.to_string_lossy()),
             bytes::count(self.bytes)
         )
     }
 
-    /// It is told of the first, and then whenever there are ten times as many.
-    pub fn is_news(self, before: CutOff) -> bool {
+    /// The first truncated record is reported, and then each tenfold number.
+    pub fn should_report(self, before: CutOff) -> bool {
         self.records > 0
             && self.records.ilog10() != before.records.checked_ilog10().unwrap_or(u32::MAX)
     }
 }
 
-/// What readers of a file have met and the follower has not taken yet.
+/// Truncated records that readers of a file have found and the follower has not taken yet.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Met(Mutex<CutOff>);
 
 impl Met {
     pub fn add(&self, cut: CutOff) {
-        self.0.lock().expect("no holder of the cuts panics").add(cut);
+        self.0.lock().expect("no holder of this lock panics").add(cut);
     }
 
     pub fn take(&self) -> CutOff {
-        std::mem::take(&mut *self.0.lock().expect("no holder of the cuts panics"))
+        std::mem::take(&mut *self.0.lock().expect("no holder of this lock panics"))
     }
 }
 
@@ -70,9 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_told_of_the_first_and_at_ten_times_as_many() {
+    fn the_first_truncated_record_is_reported_and_then_each_tenfold_number() {
         let of = |records| CutOff { records, bytes: 1 };
-        let news: Vec<u64> = (1..=1000).filter(|n| of(*n).is_news(of(n - 1))).collect();
-        assert_eq!(news, [1, 10, 100, 1000]);
+        let reported: Vec<u64> = (1..=1000).filter(|n| of(*n).should_report(of(n - 1))).collect();
+        assert_eq!(reported, [1, 10, 100, 1000]);
     }
 }

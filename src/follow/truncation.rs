@@ -1,7 +1,7 @@
-//! A truncated file: its generation ends at the mark, and is read on from the copy if there is one.
+//! Handles truncated files: the generation ends at its mark and continues in its copy, if there is one.
 //!
-//! Judged once, for all consumers. Without a copy, what was not read is lost, and counted by the consumers that are
-//! told of it.
+//! This is decided once for all consumers. Without a copy the unread bytes are lost, and each consumer that reaches
+//! them counts its loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 use crate::state::GenerationRow;
 
-/// A copy may appear this much later.
-pub(in crate::follow) const GRACE: Duration = Duration::from_secs(2);
+/// How long a copy is searched for after the truncation.
+pub(in crate::follow) const COPY_SEARCH_TIME: Duration = Duration::from_secs(2);
 
 impl Follower {
-    /// The generation ends at its mark; the file begins another life.
-    pub fn truncated(&mut self, id: FileId) {
+    /// Ends the generation at its mark. A new generation begins in the file.
+    pub fn handle_truncation(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -33,9 +33,11 @@ impl Follower {
             known.complete = was_kept;
         });
         tracked.stage = match was_kept {
-            // Deleted before: what was kept of it is its copy.
+            // Deleted before: its kept rest serves as its copy.
             true => Stage::Ended,
-            false => Stage::Bereft(if self.shared.once() { now } else { now + GRACE }),
+            false => {
+                Stage::AwaitingCopy(if self.shared.once() { now } else { now + COPY_SEARCH_TIME })
+            }
         };
         if let Some(row) = &mut tracked.row {
             row.ended = Some(time);
@@ -43,47 +45,50 @@ impl Follower {
         }
         let (source, origin) = (tracked.source, tracked.origin);
         let path = tracked.handle.path();
-        self.catalog.read_on_in(id, rest);
-        // The descriptor is open: nothing that can fail but the look at it, and then a scan finds it.
+        self.catalog.continue_in(id, rest);
+        // The file is open, so only its metadata can fail to be read; then the next scan finds the file.
         match self.track(file, source, &path, origin) {
-            // All of it came while the file was followed.
-            Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.history = 0),
+            // All its bytes were written while the file was followed.
+            Ok(new) => self.catalog.get_mut(new).into_iter().for_each(|new| new.existing_bytes = 0),
             Err(_) => self.schedule.scan_at(now),
         }
         if !was_kept {
-            self.search_copy(id);
+            self.search_copy_of(id);
         }
         self.shared.notify_changes();
     }
 
-    /// Generations that were truncated a moment ago: their copies may still come.
-    pub fn look_for_copies(&mut self) {
+    /// Searches for copies of generations that were truncated a moment ago.
+    pub fn search_awaited_copies(&mut self) {
         let now = self.now();
-        for id in self.catalog.attended() {
-            let Some(Stage::Bereft(until)) = self.catalog.get(id).map(|t| t.stage) else {
+        for id in self.catalog.needing_attention() {
+            let Some(Stage::AwaitingCopy(until)) = self.catalog.get(id).map(|t| t.stage) else {
                 continue;
             };
-            self.search_copy(id);
-            let waits = self.is_unpacking() || now < until;
-            if !waits && self.catalog.get(id).is_some_and(|t| t.stage == Stage::Bereft(until)) {
+            self.search_copy_of(id);
+            let keeps_waiting = self.is_unpacking() || now < until;
+            if !keeps_waiting
+                && self.catalog.get(id).is_some_and(|t| t.stage == Stage::AwaitingCopy(until))
+            {
                 self.end_without_copy(id);
             }
         }
     }
 
-    /// What was not read is gone.
+    /// Ends a truncated generation for which no copy was found: its unread bytes are lost.
     fn end_without_copy(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         tracked.stage = Stage::Ended;
         tracked.handle.update(|known| known.complete = true);
         let row = tracked.row.clone();
-        self.say_destroyed(row.as_ref());
+        self.report_destroyed(row.as_ref());
         self.shared.remove_file(id);
         self.shared.notify_changes();
     }
 
-    /// What a consumer holds in memory it may still deliver: how much is lost is counted when it comes to the rest.
-    fn say_destroyed(&self, row: Option<&GenerationRow>) {
+    /// Reports destroyed bytes. Consumers may still deliver events that they hold in memory: each counts its loss when
+    /// it reaches it.
+    fn report_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
         let slowest = self.shared.lowest_offset(&GenerationRow { ended: None, ..row.clone() });
         let (level, text) = match slowest.filter(|slowest| *slowest < row.end()) {
@@ -94,11 +99,11 @@ impl Follower {
         self.shared.board.post(topic, level, self.shared.clock.now(), text);
     }
 
-    /// Among the files that nobody reads yet, and beside the truncated one.
-    fn search_copy(&mut self, id: FileId) {
+    /// Searches for a copy among the undecided files and beside the truncated one.
+    fn search_copy_of(&mut self, id: FileId) {
         self.open_copies_beside(id);
-        let undecided = self.undecided();
-        // It may be the copy that holds more.
+        let undecided = self.undecided_files();
+        // This file may turn out to be the larger copy.
         let unpacking =
             |other: &FileId| self.catalog.get(*other).is_some_and(Tracked::is_unpacking);
         if undecided.iter().any(unpacking) {
@@ -106,24 +111,24 @@ impl Follower {
         }
         let best = undecided
             .into_iter()
-            .filter(|other| *other != id && self.fits(id, *other))
+            .filter(|other| *other != id && self.fits_as_copy(id, *other))
             .max_by_key(|other| self.catalog.get(*other).map(|t| (t.size, t.birth)));
         if let Some(copy) = best {
-            self.adopt(id, copy);
+            self.continue_in_copy(id, copy);
         }
     }
 
-    /// Rotated names need not be under any configured path.
+    /// Opens possible copies with rotated names; they need not match any configured path.
     fn open_copies_beside(&mut self, id: FileId) {
         let Some(original) = self.catalog.get(id) else { return };
         let Some(row) = original.row.clone() else { return };
         let grown = original.handle.known().facts.last_growth;
-        let fits = |follower: &Follower, file: &File| follower.begins_and_goes_on(id, file);
-        self.open_candidates(original.source, &row, grown.minus(GRACE), &fits);
+        let fits = |follower: &Follower, file: &File| follower.has_head_and_mark(id, file);
+        self.open_candidates(original.source, &row, grown.minus(COPY_SEARCH_TIME), &fits);
     }
 
-    /// `candidate` is undecided, begins as the original and bears its mark.
-    fn fits(&self, id: FileId, candidate: FileId) -> bool {
+    /// `candidate` is undecided, is another file, and has the head and mark of the original.
+    fn fits_as_copy(&self, id: FileId, candidate: FileId) -> bool {
         let (Some(original), Some(candidate)) = (self.catalog.get(id), self.catalog.get(candidate))
         else {
             return false;
@@ -132,14 +137,14 @@ impl Follower {
         let other_file = candidate
             .file_key()
             .is_some_and(|key| key != row.identity.file_key() && key != row.file_key());
-        candidate.undecided()
-            && candidate.is_whole()
+        candidate.is_undecided()
+            && candidate.is_fully_unpacked()
             && other_file
-            && self.begins_and_goes_on(id, &file)
+            && self.has_head_and_mark(id, &file)
             && self.is_copy(original, candidate, &file)
     }
 
-    /// The file holds what the original held when it was last seen, or all but its last bytes.
+    /// The file has the known content of the original, except perhaps its last bytes.
     fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> bool {
         let Some(row) = &original.row else { return false };
         let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
@@ -149,32 +154,33 @@ impl Follower {
             || self.is_unique(&row.identity, &mark).unwrap_or(false)
     }
 
-    fn begins_and_goes_on(&self, id: FileId, file: &File) -> bool {
+    fn has_head_and_mark(&self, id: FileId, file: &File) -> bool {
         let Some(original) = self.catalog.get(id) else { return false };
         let Some(row) = &original.row else { return false };
-        Head::read(file).is_ok_and(|head| head.fits(&row.identity, self.key()))
+        Head::read(file).is_ok_and(|head| head.matches(&row.identity, self.key()))
             && matches!(self.shared_mark(original, file), Ok(Some(_)))
     }
 
-    /// The generation is read on from this copy, under the same offsets.
-    pub fn adopt(&mut self, id: FileId, copy: FileId) {
+    /// Continues the generation in this copy, at the same offsets.
+    pub fn continue_in_copy(&mut self, id: FileId, copy: FileId) {
         let key = *self.key();
         let Some(copied) = self.catalog.get(copy) else { return };
         let (file, place, birth) = (copied.file(), copied.place(), copied.birth);
-        let (path, packed, links) = (copied.handle.path(), copied.packed.clone(), copied.links);
+        let (path, compressed, links) =
+            (copied.handle.path(), copied.compressed.clone(), copied.links);
         let Some(file) = file else { return };
-        // What was seen of it may be from the middle of the copying.
+        // The last check may have been in the middle of the copying.
         let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
         let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
-        let pins = self.catalog.get_mut(copy).and_then(|copied| copied.pins.take());
-        self.drop_file(copy);
+        let pins = self.catalog.get_mut(copy).and_then(|copied| copied.descriptor_pins.take());
+        self.stop_following(copy);
         self.catalog.set_place(id, place, birth);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        // Nothing is ever added to either.
-        let over = matches!(tracked.stage, Stage::Bereft(_)) || packed.is_some();
+        // Neither file is ever appended to.
+        let is_complete = matches!(tracked.stage, Stage::AwaitingCopy(_)) || compressed.is_some();
         let moved = tracked.file_key();
         let Some(row) = &mut tracked.row else { return };
-        // Its bytes are found again where that is.
+        // The bytes are available again in the copy.
         row.ended = None;
         let seen = row.end().max(size);
         row.mark = end;
@@ -183,7 +189,7 @@ impl Follower {
         row.device = place.map_or(row.device, |place| place.device);
         row.moved = moved.filter(|file| *file != row.identity.file_key());
         let (generation, start) = (row.id, row.start);
-        // Held until the copy is in its place, so that readers see either, never neither.
+        // Held until the copy has replaced the file, so that readers see either the old or the new file.
         let front = tracked.handle.decode_state();
         tracked.handle.replace_file(Some(file));
         tracked.handle.update(|known| {
@@ -191,21 +197,21 @@ impl Follower {
             known.facts.size = seen;
             known.facts.begin = 0;
             known.facts.start = start;
-            known.facts.state = if over { FileState::Ended } else { FileState::Rotated };
+            known.facts.state = if is_complete { FileState::Ended } else { FileState::Rotated };
             known.mark = end;
             known.available = size;
-            known.complete = over;
+            known.complete = is_complete;
         });
         drop(front);
         tracked.push_mark(end);
         tracked.size = size;
-        tracked.grown = self.shared.clock.uptime();
+        tracked.last_growth = self.shared.clock.uptime();
         tracked.links = links;
-        (tracked.packed, tracked.pins) = (packed, pins);
+        (tracked.compressed, tracked.descriptor_pins) = (compressed, pins);
         tracked.stage = match tracked.stage {
-            // It is given out when its row is durable.
-            Stage::Settled => Stage::Settled,
-            _ if over => Stage::Ended,
+            // Published once its row is durable.
+            Stage::AwaitingCommit => Stage::AwaitingCommit,
+            _ if is_complete => Stage::Ended,
             _ => Stage::Live,
         };
         let handle: Arc<_> = tracked.handle.clone();
@@ -214,12 +220,12 @@ impl Follower {
             self.catalog.history.move_to(generation, moved);
         }
         self.pending.change(id);
-        self.name_really(id, &path);
+        self.update_real_path(id, &path);
         self.shared.notify_changes();
     }
 
-    /// What was taken for a copy that lacks the end grows: it is a file of its own.
-    pub fn release(&mut self, id: FileId) {
+    /// A file that was taken for a copy without the end has grown: it is a file of its own.
+    pub fn split_from_grown_copy(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let (Some(file), Some(_)) = (tracked.file(), tracked.place()) else { return };
         let (source, path) = (tracked.source, tracked.handle.path());

@@ -1,7 +1,7 @@
-//! Compressed files → unnamed copies of what they held, made by a thread of their own, one file after the other.
+//! Unpacks compressed files into unnamed temporary copies, one after the other, in its own thread.
 //!
-//! Everybody reads a copy as any other file, by offset; it goes when its last reader does, also after a kill. Copies
-//! take a bounded part of the disk. What they are of is judged by the follower when they are done.
+//! A copy is read by offset like any other file; it is deleted with its last descriptor, also after a kill. Copies use
+//! a bounded amount of disk space. The follower identifies each file when its copy is complete.
 
 use std::collections::VecDeque;
 use std::fs::{FileTimes, OpenOptions};
@@ -13,62 +13,62 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use super::compressed::{At, Compression, Counted};
+use super::compressed::{Compression, CountingReader, OffsetReader};
 use super::watch::Waker;
 use crate::base::timed_fs::{self, File};
 use crate::base::{OnPanic, Supervisor};
 use crate::event::FileId;
 use crate::state::private_directory;
 
-/// All copies together take at most so much of the disk, and never more than half of what is free.
-pub(in crate::follow) const MOST: u64 = 4 << 30;
-/// Unpacked and written at once.
+/// Maximum disk space of all copies together; they also never use more than half of the free space.
+pub(in crate::follow) const MAX_COPY_BYTES: u64 = 4 << 30;
+/// Bytes that are unpacked and written at once.
 pub(in crate::follow) const CHUNK: usize = 256 * 1024;
 
-/// What it is called where a failure is told.
+/// Name of this thread in failure messages.
 const PART: &str = "unpacker";
 
-/// How far the unpacking of one file is.
+/// Progress of unpacking one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Progress {
-    /// Waits for its turn, or is being unpacked.
+    /// Queued, or being unpacked.
     Unfinished,
-    /// All of it is there.
+    /// All of it is unpacked.
     Complete,
-    /// The stream is not complete (yet).
+    /// The stream ends early; the rest may still be written.
     Cut,
-    /// The stream is damaged behind what is there.
+    /// The stream is damaged after the unpacked bytes.
     Corrupt(String),
-    /// There was no room for all of it.
+    /// There was not enough space for all of it.
     Full,
-    /// It could not be read, or the copy not be written.
+    /// The file could not be read, or the copy not written.
     Failed(String),
 }
 
-/// A compressed file and the copy of what it held.
+/// A compressed file and the copy of its content.
 #[derive(Debug)]
-pub(in crate::follow) struct Packed {
+pub(in crate::follow) struct CompressedFile {
     pub original: Arc<File>,
     pub copy: Arc<File>,
     compression: Compression,
     state: Mutex<(Progress, Version)>,
-    /// Bytes of the copy.
+    /// Bytes of this copy.
     size: AtomicU64,
-    /// Bytes of the original that the decoder took.
-    taken: AtomicU64,
-    /// Of all copies.
+    /// Bytes of the original that the decoder consumed.
+    consumed: AtomicU64,
+    /// Bytes of all copies.
     used: Arc<AtomicU64>,
 }
 
-/// Length and time of a compressed file: it is unpacked again when they have changed.
+/// Length and modification time of a compressed file: it is unpacked again when they change.
 pub(in crate::follow) type Version = (u64, Option<SystemTime>);
 
-impl Packed {
+impl CompressedFile {
     pub fn progress(&self) -> Progress {
         self.state().0.clone()
     }
 
-    /// The file as it was when it was unpacked last.
+    /// Version of the file when it was last unpacked.
     pub fn version(&self) -> Version {
         self.state().1
     }
@@ -77,9 +77,9 @@ impl Packed {
         self.size.load(Ordering::Acquire)
     }
 
-    /// Bytes of the original that the last try did not come to.
+    /// Bytes of the original that the last attempt did not reach.
     pub fn not_taken(&self) -> u64 {
-        self.version().0.saturating_sub(self.taken.load(Ordering::Acquire))
+        self.version().0.saturating_sub(self.consumed.load(Ordering::Acquire))
     }
 
     pub fn version_now(&self) -> Version {
@@ -91,14 +91,15 @@ impl Packed {
         self.state.lock().expect("no holder of the progress panics")
     }
 
-    /// Writes the copy, from the beginning; what it held of an earlier try is the same.
-    fn unpack(&self, room: u64, stop: &dyn Fn() -> bool) -> Progress {
-        let input = BufReader::with_capacity(64 * 1024, At { file: &*self.original, offset: 0 });
-        self.taken.store(0, Ordering::Release);
-        let input = Counted { input, taken: &self.taken };
+    /// Writes the copy from the start; bytes from an earlier attempt are overwritten.
+    fn unpack(&self, space: u64, stop: &dyn Fn() -> bool) -> Progress {
+        let input =
+            BufReader::with_capacity(64 * 1024, OffsetReader { file: &*self.original, offset: 0 });
+        self.consumed.store(0, Ordering::Release);
+        let input = CountingReader { input, consumed: &self.consumed };
         let mut done = 0;
         let progress = match self.compression.unpack(input) {
-            Ok(mut input) => self.copy_all(&mut *input, room, stop, &mut done),
+            Ok(mut input) => self.copy_all(&mut *input, space, stop, &mut done),
             Err(error) => Progress::Failed(error.to_string()),
         };
         let written = SystemTime::now();
@@ -115,7 +116,7 @@ impl Packed {
     fn copy_all(
         &self,
         input: &mut dyn Read,
-        room: u64,
+        space: u64,
         stop: &dyn Fn() -> bool,
         done: &mut u64,
     ) -> Progress {
@@ -132,7 +133,7 @@ impl Packed {
                 }
                 Err(error) => return Progress::Corrupt(error.to_string()),
             };
-            if *done + read as u64 > room {
+            if *done + read as u64 > space {
                 return Progress::Full;
             }
             if let Err(error) = self.copy.own().write_all_at(&chunk[..read], *done) {
@@ -143,18 +144,18 @@ impl Packed {
         }
     }
 
-    /// Gives back the room of the copy.
+    /// Frees the disk space of the copy.
     pub fn empty(&self) {
         if self.copy.own().set_len(0).is_ok() {
             if let Some(modified) = self.version().1 {
-                // Only what has no time of its own shows it.
+                // Only visible for records without a timestamp of their own.
                 let _ = self.copy.own().set_times(FileTimes::new().set_modified(modified));
             }
             self.used.fetch_sub(self.size.swap(0, Ordering::AcqRel), Ordering::AcqRel);
         }
     }
 
-    /// What an earlier try wrote beyond it is cut off: a file may have changed to one that holds less.
+    /// Cuts off bytes that an earlier attempt wrote beyond `size`: the content may have become smaller.
     fn shrink_to(&self, size: u64) {
         let before = self.size.fetch_min(size, Ordering::AcqRel);
         self.used.fetch_sub(before.saturating_sub(size), Ordering::AcqRel);
@@ -166,17 +167,17 @@ impl Packed {
     }
 }
 
-impl Drop for Packed {
+impl Drop for CompressedFile {
     fn drop(&mut self) {
         self.used.fetch_sub(*self.size.get_mut(), Ordering::AcqRel);
     }
 }
 
-/// Hands files to the thread, which is there while something waits.
+/// Passes files to the thread, which runs only while files are waiting.
 #[derive(Debug)]
 pub(in crate::follow) struct Unpacker {
     directory: PathBuf,
-    most: u64,
+    max_bytes: u64,
     waker: Arc<Waker>,
     used: Arc<AtomicU64>,
     queue: Arc<Queue>,
@@ -190,19 +191,19 @@ struct Queue {
     waiting: Mutex<Waiting>,
 }
 
-/// As many as there are files.
+/// Bounded by the number of followed files.
 #[derive(Debug, Default)]
 struct Waiting {
-    files: VecDeque<(FileId, Weak<Packed>)>,
+    files: VecDeque<(FileId, Weak<CompressedFile>)>,
     working: bool,
 }
 
 impl Unpacker {
-    /// `directory` is made when it is needed.
-    pub fn new(directory: &Path, most: u64, waker: Arc<Waker>) -> Self {
+    /// `directory` is created when it is needed.
+    pub fn new(directory: &Path, max_bytes: u64, waker: Arc<Waker>) -> Self {
         Unpacker {
             directory: directory.to_owned(),
-            most,
+            max_bytes,
             waker,
             used: Arc::default(),
             queue: Arc::default(),
@@ -211,7 +212,7 @@ impl Unpacker {
         }
     }
 
-    pub fn watched_by(self, supervisor: Supervisor) -> Self {
+    pub fn supervised_by(self, supervisor: Supervisor) -> Self {
         Unpacker { supervisor, ..self }
     }
 
@@ -220,62 +221,62 @@ impl Unpacker {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Begins a copy of what `original` holds; rings for `id` when it is done.
+    /// Starts a copy of the content of `original`; sends a hint for `id` when it is complete.
     pub fn add(
         &mut self,
         id: FileId,
         original: Arc<File>,
         compression: Compression,
-    ) -> io::Result<Arc<Packed>> {
-        let packed = Arc::new(Packed {
+    ) -> io::Result<Arc<CompressedFile>> {
+        let compressed = Arc::new(CompressedFile {
             original,
-            copy: Arc::new(unnamed(&self.directory)?.into()),
+            copy: Arc::new(create_unnamed(&self.directory)?.into()),
             compression,
             state: Mutex::new((Progress::Unfinished, (0, None))),
             size: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
+            consumed: AtomicU64::new(0),
             used: self.used.clone(),
         });
-        self.again(id, &packed);
-        Ok(packed)
+        self.unpack_again(id, &compressed);
+        Ok(compressed)
     }
 
-    /// Unpacks a file once more: there is more of it, or more room.
-    pub fn again(&mut self, id: FileId, packed: &Arc<Packed>) {
-        *packed.state() = (Progress::Unfinished, packed.version_now());
+    /// Unpacks a file again: it has changed, or there is space now.
+    pub fn unpack_again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
+        *compressed.state() = (Progress::Unfinished, compressed.version_now());
         let mut waiting = self.queue.waiting();
-        waiting.files.push_back((id, Arc::downgrade(packed)));
+        waiting.files.push_back((id, Arc::downgrade(compressed)));
         if std::mem::replace(&mut waiting.working, true) {
             return;
         }
         drop(waiting);
-        self.finish();
+        self.wait_until_done();
         let (queue, waker, directory) =
             (self.queue.clone(), self.waker.clone(), self.directory.clone());
-        let (most, supervisor) = (self.most, self.supervisor.clone());
+        let (max_bytes, supervisor) = (self.max_bytes, self.supervisor.clone());
         let work = move || {
-            let work = || queue.work(&waker, &directory, most, &supervisor);
-            // Between two files it holds what the follower waits for.
+            let work = || queue.work(&waker, &directory, max_bytes, &supervisor);
+            // A panic between two files ends the thread: it may hold a lock that the follower needs.
             let _ = supervisor.guard(PART, OnPanic::End, work);
         };
         match std::thread::Builder::new().name("unpack".into()).spawn(work) {
             Ok(thread) => self.thread = Some(thread),
-            // Tried again as what failed to be read is.
+            // Retried like a failed read.
             Err(error) => self.queue.fail_all(&error),
         }
     }
 
-    /// Waits until nothing waits.
-    pub fn finish(&mut self) {
+    /// Waits until the queue is empty.
+    pub fn wait_until_done(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // A panic has been told by who watches it.
+            // The supervisor has already reported a panic.
             let _ = thread.join();
         }
     }
 
     pub fn stop(&mut self) {
         self.queue.stop.store(true, Ordering::Release);
-        self.finish();
+        self.wait_until_done();
     }
 }
 
@@ -284,36 +285,37 @@ impl Queue {
         self.waiting.lock().expect("no holder of the queue panics")
     }
 
-    /// There is no thread for what waits.
+    /// Fails all waiting files because no thread could be started.
     fn fail_all(&self, error: &io::Error) {
         let mut waiting = self.waiting();
         waiting.working = false;
-        for packed in waiting.files.drain(..).filter_map(|(_, packed)| packed.upgrade()) {
-            packed.state().0 = Progress::Failed(format!("no thread can be started ({error})"));
+        for compressed in waiting.files.drain(..).filter_map(|(_, compressed)| compressed.upgrade())
+        {
+            compressed.state().0 = Progress::Failed(format!("cannot start a thread ({error})"));
         }
     }
 
-    fn next(&self) -> Option<(FileId, Weak<Packed>)> {
+    fn next(&self) -> Option<(FileId, Weak<CompressedFile>)> {
         let mut waiting = self.waiting();
         let next = waiting.files.pop_front();
         waiting.working = next.is_some();
         next
     }
 
-    fn work(&self, waker: &Waker, directory: &Path, most: u64, supervisor: &Supervisor) {
-        while let Some((id, packed)) = self.next() {
-            let Some(packed) = packed.upgrade() else { continue };
-            let others = packed.used.load(Ordering::Acquire) - packed.size();
-            let room = most.saturating_sub(others).min(free(directory) / 2);
-            // Given up meanwhile, or the end.
-            let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&packed) == 1;
-            // The others are unpacked all the same.
+    fn work(&self, waker: &Waker, directory: &Path, max_bytes: u64, supervisor: &Supervisor) {
+        while let Some((id, compressed)) = self.next() {
+            let Some(compressed) = compressed.upgrade() else { continue };
+            let others = compressed.used.load(Ordering::Acquire) - compressed.size();
+            let space = max_bytes.saturating_sub(others).min(free_bytes(directory) / 2);
+            // The file was closed meanwhile, or the process ends.
+            let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&compressed) == 1;
+            // A panic in one file does not stop the others.
             let unpacked = supervisor.guard(PART, OnPanic::GoOn, || {
                 supervisor.checkpoint(PART);
-                packed.unpack(room, &stop)
+                compressed.unpack(space, &stop)
             });
             let failed = || Progress::Failed("unpacking failed by a fault in Logwarden".to_owned());
-            packed.state().0 = unpacked.unwrap_or_else(|_| failed());
+            compressed.state().0 = unpacked.unwrap_or_else(|_| failed());
             waker.wake(|hints| {
                 hints.files.insert(id);
             });
@@ -321,8 +323,8 @@ impl Queue {
     }
 }
 
-/// A file that goes when nobody has it open, whatever ends the program.
-fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
+/// Creates a file that is deleted with its last descriptor, however the process ends.
+fn create_unnamed(directory: &Path) -> io::Result<std::fs::File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     private_directory::make_directory(directory)?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -334,8 +336,8 @@ fn unnamed(directory: &Path) -> io::Result<std::fs::File> {
     Ok(file)
 }
 
-/// Bytes that are free for us where the directory is.
-fn free(directory: &Path) -> u64 {
+/// Free bytes for this process on the file system of the directory.
+fn free_bytes(directory: &Path) -> u64 {
     rustix::fs::statvfs(directory).map_or(u64::MAX, |found| found.f_bavail * found.f_frsize)
 }
 

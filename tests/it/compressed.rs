@@ -258,7 +258,7 @@ fn parse_stats_and_search_read_compressed_files() {
             assert!(!output.stdout.is_empty(), "{arguments:?}");
             let said = text(&output.stderr);
             assert!(
-                said.contains(&format!("app.log.{ending}")) && said.contains("behind byte"),
+                said.contains(&format!("app.log.{ending}")) && said.contains("after byte"),
                 "{said}"
             );
         }

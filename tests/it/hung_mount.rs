@@ -202,7 +202,7 @@ fn a_file_that_can_be_looked_at_again_is_what_it_was() {
     let before = bench.states("far.log.1");
     bench.mount.fail("far.log.1", true);
     let says = |text: &str| bench.states("far.log.1").iter().any(|state| state.contains(text));
-    wait_for("it is said", PATIENCE, || says("cannot look at it").then_some(()));
+    wait_for("it is said", PATIENCE, || says("cannot check the file").then_some(()));
     bench.mount.fail("far.log.1", false);
     wait_for("it is over", PATIENCE, || (bench.states("far.log.1") == before).then_some(()));
     assert!(bench.engine.take().unwrap().terminate().success());

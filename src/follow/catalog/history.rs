@@ -1,5 +1,5 @@
-//! All generations that were ever seen, by what a file can be recognised by: the file in which one began, the file
-//! that holds it now, and its beginning. Also those that only a sink's own positions still know.
+//! All known generations, indexed by the ways to recognise one: the file in which it began, the file that holds it now,
+//! and its head. Includes generations that are known only from positions that sinks keep themselves.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,22 +8,22 @@ use crate::event::{FileKey, GenerationId, IdKey, Identity, Mark};
 #[derive(Debug, Default)]
 pub(in crate::follow) struct History {
     entries: HashMap<GenerationId, Entry>,
-    /// In the order in which they were first seen.
+    /// In the order in which the generations were first seen.
     by_file: HashMap<FileKey, Vec<GenerationId>>,
     by_head: HashMap<(u32, u64), Vec<GenerationId>>,
-    /// How many heads are that long.
-    lengths: BTreeMap<u32, usize>,
+    /// Number of heads per length.
+    head_lengths: BTreeMap<u32, usize>,
 }
 
 #[derive(Debug)]
 struct Entry {
     identity: Identity,
-    /// The file that holds it now, where that is not the one in which it began.
+    /// The file that holds it now, if it is not the one in which it began.
     moved: Option<FileKey>,
-    /// Known from a sink's position alone, the state has no row: up to where it was seen.
-    only_mark: Option<Mark>,
-    /// How far sinks that keep their own positions are in it, and the last mark that they know.
-    told: (u64, Mark),
+    /// For a generation without a row, known only from a sink's position: the furthest mark.
+    mark_without_row: Option<Mark>,
+    /// From sinks that keep their own positions: the furthest position, and the furthest mark.
+    sinks: (u64, Mark),
 }
 
 impl Entry {
@@ -33,11 +33,11 @@ impl Entry {
 }
 
 impl History {
-    /// In the order in which they were first seen.
+    /// To be called in the order in which the generations were first seen.
     pub fn add(&mut self, id: GenerationId, identity: &Identity, moved: Option<FileKey>) {
         if let Some(entry) = self.entries.get_mut(&id) {
-            // There is a row now.
-            entry.only_mark = None;
+            // The state has a row for it now.
+            entry.mark_without_row = None;
         } else {
             self.insert(id, identity, None);
         }
@@ -46,12 +46,12 @@ impl History {
         }
     }
 
-    /// A generation of which only a sink's own position tells: it is recognised, and its number is not used again.
+    /// Adds a generation that a sink's own position names: it can be recognised, and its ordinal is not used again.
     pub fn add_position(&mut self, id: GenerationId, identity: &Identity, mark: Mark, offset: u64) {
         match self.entries.get_mut(&id) {
             None => self.insert(id, identity, Some(mark)),
             Some(entry) => {
-                if let Some(known) = &mut entry.only_mark
+                if let Some(known) = &mut entry.mark_without_row
                     && known.offset < mark.offset
                 {
                     *known = mark;
@@ -59,47 +59,47 @@ impl History {
             }
         }
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.told.0 = entry.told.0.max(offset);
-            if entry.told.1.offset < mark.offset {
-                entry.told.1 = mark;
+            entry.sinks.0 = entry.sinks.0.max(offset);
+            if entry.sinks.1.offset < mark.offset {
+                entry.sinks.1 = mark;
             }
         }
     }
 
-    /// How far sinks were in it when they began, by their own word: further than the state knows after a kill.
-    pub fn told(&self, id: GenerationId) -> u64 {
-        self.entries.get(&id).map_or(0, |entry| entry.told.0.max(entry.told.1.offset))
+    /// The furthest byte that sinks knew of at the start. After a kill this may be further than in the state.
+    pub fn sink_end(&self, id: GenerationId) -> u64 {
+        self.entries.get(&id).map_or(0, |entry| entry.sinks.0.max(entry.sinks.1.offset))
     }
 
-    /// How far the furthest of them has taken it.
-    pub fn taken(&self, id: GenerationId) -> u64 {
-        self.entries.get(&id).map_or(0, |entry| entry.told.0)
+    /// The furthest position of these sinks.
+    pub fn sink_offset(&self, id: GenerationId) -> u64 {
+        self.entries.get(&id).map_or(0, |entry| entry.sinks.0)
     }
 
-    /// Up to where it was seen, by their word.
-    pub fn told_mark(&self, id: GenerationId) -> Option<Mark> {
-        self.entries.get(&id).map(|entry| entry.told.1)
+    /// The furthest mark that these sinks know.
+    pub fn sink_mark(&self, id: GenerationId) -> Option<Mark> {
+        self.entries.get(&id).map(|entry| entry.sinks.1)
     }
 
-    fn insert(&mut self, id: GenerationId, identity: &Identity, only_mark: Option<Mark>) {
+    fn insert(&mut self, id: GenerationId, identity: &Identity, mark_without_row: Option<Mark>) {
         self.by_file.entry(identity.file_key()).or_default().push(id);
         self.by_head.entry((identity.head_len, identity.head_hash)).or_default().push(id);
-        *self.lengths.entry(identity.head_len).or_default() += 1;
+        *self.head_lengths.entry(identity.head_len).or_default() += 1;
         let entry = Entry {
             identity: identity.clone(),
             moved: None,
-            only_mark,
-            told: (0, Mark::default()),
+            mark_without_row,
+            sinks: (0, Mark::default()),
         };
         self.entries.insert(id, entry);
     }
 
-    /// The generation is in another file now.
+    /// The generation is now in another file.
     pub fn move_to(&mut self, id: GenerationId, file: FileKey) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (before, began) = (entry.file(), entry.identity.file_key());
         entry.moved = Some(file).filter(|file| *file != began);
-        // It stays known by the file in which it began: later lives of that one count on from it.
+        // It stays indexed by the file in which it began: later generations of that file take higher ordinals.
         if before != began && before != file {
             forget(&mut self.by_file, &before, id);
         }
@@ -115,30 +115,31 @@ impl History {
         forget(&mut self.by_file, &entry.file(), id);
         let Identity { head_len, head_hash, .. } = entry.identity;
         forget(&mut self.by_head, &(head_len, head_hash), id);
-        if let Some(count) = self.lengths.get_mut(&head_len) {
+        if let Some(count) = self.head_lengths.get_mut(&head_len) {
             *count -= 1;
         }
-        self.lengths.retain(|_, count| *count > 0);
+        self.head_lengths.retain(|_, count| *count > 0);
     }
 
-    /// Generations that this file was last seen to hold, or began in it, the latest first.
+    /// Generations that this file held last or that began in it, the latest first.
     pub fn of_file(&self, file: FileKey) -> impl Iterator<Item = GenerationId> + '_ {
         self.by_file.get(&file).into_iter().flatten().rev().copied()
     }
 
-    /// Generations that begin with the same line.
+    /// Generations with the same first line.
     pub fn of_head(&self, identity: &Identity) -> impl Iterator<Item = GenerationId> + '_ {
         self.by_head.get(&(identity.head_len, identity.head_hash)).into_iter().flatten().copied()
     }
 
-    /// … and those that were taken up while their first line was shorter, since nothing was written for long: by the
-    /// hash of the file's first bytes. (No line is the beginning of another one with its end.)
+    /// As [`History::of_head`], plus generations that were identified by a shorter, incomplete first line because
+    /// nothing was written for long. `hash` gives the hash of the file's first bytes. (No complete line is a prefix of
+    /// another one.)
     pub fn of_beginning(
         &self,
         identity: &Identity,
         hash: impl Fn(usize) -> u64,
     ) -> impl Iterator<Item = GenerationId> + '_ {
-        let shorter = self.lengths.range(..identity.head_len);
+        let shorter = self.head_lengths.range(..identity.head_len);
         let heads: Vec<_> = shorter.map(|(len, _)| (*len, hash(*len as usize))).collect();
         let of_shorter = heads.into_iter().filter_map(|head| self.by_head.get(&head));
         of_shorter.flatten().copied().chain(self.of_head(identity))
@@ -148,29 +149,29 @@ impl History {
         self.entries.get(&id).map(|entry| &entry.identity)
     }
 
-    /// Up to where a generation was seen that only a sink's position knows.
-    pub fn only_mark(&self, id: GenerationId) -> Option<Mark> {
-        self.entries.get(&id)?.only_mark
+    /// The mark of a generation that is known only from a sink's position.
+    pub fn mark_without_row(&self, id: GenerationId) -> Option<Mark> {
+        self.entries.get(&id)?.mark_without_row
     }
 
-    /// Those that only a sink's position knows.
-    pub fn only_positions(&self) -> impl Iterator<Item = (GenerationId, &Identity, Mark)> + '_ {
-        let only = |(id, entry): (&GenerationId, &'_ Entry)| Some((*id, entry.only_mark?));
+    /// Generations that are known only from a sink's position.
+    pub fn without_rows(&self) -> impl Iterator<Item = (GenerationId, &Identity, Mark)> + '_ {
+        let only = |(id, entry): (&GenerationId, &'_ Entry)| Some((*id, entry.mark_without_row?));
         self.entries.iter().filter_map(move |(id, entry)| {
             only((id, entry)).map(|(id, m)| (id, &entry.identity, m))
         })
     }
 
-    /// The identity with an ordinal behind those of all earlier lives that are known: one whose row has
-    /// expired must not lend its number, and with it its cursors, to a later life.
-    pub fn next_life(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
+    /// The identity with an ordinal above those of all known earlier generations of the same file and head: an expired
+    /// row must not pass its ordinal, and with it its cursors, to a later generation.
+    pub fn next_generation(&self, mut identity: Identity, key: &IdKey) -> (GenerationId, Identity) {
         let begins_alike = |other: &&Identity| {
             other.file_key() == identity.file_key()
                 && (other.head_len, other.head_hash) == (identity.head_len, identity.head_hash)
         };
-        let lives = self.by_file.get(&identity.file_key()).into_iter().flatten();
-        let lives = lives.filter_map(|id| self.identity(*id)).filter(begins_alike);
-        identity.ordinal = lives.map(|life| life.ordinal + 1).max().unwrap_or(0);
+        let generations = self.by_file.get(&identity.file_key()).into_iter().flatten();
+        let generations = generations.filter_map(|id| self.identity(*id)).filter(begins_alike);
+        identity.ordinal = generations.map(|generation| generation.ordinal + 1).max().unwrap_or(0);
         loop {
             let id = identity.id(key);
             if !self.entries.contains_key(&id) {
@@ -199,27 +200,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expired_life_does_not_lend_its_number_to_a_later_one() {
+    fn an_expired_generation_does_not_pass_its_ordinal_to_a_later_one() {
         let key = IdKey::from_host_id("test");
         let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
         let mut history = History::default();
-        let mut lives = Vec::new();
+        let mut generations = Vec::new();
         for expected in 0..3 {
-            let (id, life) = history.next_life(identity.clone(), &key);
-            assert_eq!(life.ordinal, expected);
-            history.add(id, &life, None);
-            lives.push(id);
+            let (id, generation) = history.next_generation(identity.clone(), &key);
+            assert_eq!(generation.ordinal, expected);
+            history.add(id, &generation, None);
+            generations.push(id);
         }
-        history.remove(lives[0]);
-        let (id, life) = history.next_life(identity.clone(), &key);
-        assert_eq!(life.ordinal, 3);
-        assert!(!lives.contains(&id));
+        history.remove(generations[0]);
+        let (id, generation) = history.next_generation(identity.clone(), &key);
+        assert_eq!(generation.ordinal, 3);
+        assert!(!generations.contains(&id));
         let other = Identity { head_hash: 10, ..identity };
-        assert_eq!(history.next_life(other, &key).1.ordinal, 0);
+        assert_eq!(history.next_generation(other, &key).1.ordinal, 0);
     }
 
     #[test]
-    fn a_generation_is_known_by_the_file_it_began_in_and_the_one_it_is_in() {
+    fn a_generation_is_found_by_its_first_and_by_its_current_file() {
         let key = IdKey::from_host_id("test");
         let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
         let (id, file) = (identity.id(&key), |inode| FileKey { inode, birth: 1 });
@@ -234,17 +235,17 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_position_knows_keeps_its_number() {
+    fn a_generation_known_only_from_a_position_keeps_its_ordinal() {
         let key = IdKey::from_host_id("test");
         let identity = Identity { inode: 7, birth: 1, head_len: 5, head_hash: 9, ordinal: 0 };
         let id = identity.id(&key);
         let mut history = History::default();
         history.add_position(id, &identity, Mark { offset: 10, hash: 1, wide: 0 }, 10);
         history.add_position(id, &identity, Mark { offset: 20, hash: 2, wide: 0 }, 15);
-        assert_eq!(history.told(id), 20);
-        assert_eq!(history.only_mark(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
-        assert_eq!(history.next_life(identity.clone(), &key).1.ordinal, 1);
+        assert_eq!(history.sink_end(id), 20);
+        assert_eq!(history.mark_without_row(id), Some(Mark { offset: 20, hash: 2, wide: 0 }));
+        assert_eq!(history.next_generation(identity.clone(), &key).1.ordinal, 1);
         history.add(id, &identity, None);
-        assert_eq!(history.only_mark(id), None);
+        assert_eq!(history.mark_without_row(id), None);
     }
 }

@@ -1,7 +1,7 @@
-//! The files under observation, and everything by which one of them is found: where it lies, its real path, its
-//! generation, when it is looked at next.
+//! The followed files and the indexes to find one: by device and inode, file key, real path, generation and time of the
+//! next check.
 //!
-//! The indexes are kept in step here and nowhere else: what they are made of changes through these methods alone.
+//! The indexes stay consistent because the indexed values change only through the methods of this module.
 
 mod history;
 mod tracked;
@@ -26,16 +26,16 @@ pub(in crate::follow) struct Catalog {
     by_place: HashMap<Place, FileId>,
     by_file: HashMap<FileKey, FileId>,
     by_real_path: HashMap<PathBuf, FileId>,
-    /// Also of files that are not published yet.
+    /// Includes files that are not published yet.
     by_generation: HashMap<GenerationId, FileId>,
-    /// Real directories of the files, and how many are in each.
+    /// Real directories of the files, with the number of files in each.
     directories: BTreeMap<PathBuf, usize>,
-    /// Files with a place.
-    looks: BTreeSet<(Duration, FileId)>,
-    /// Files that may have begun or ceased to need attention.
+    /// Next checks, of files with a device and inode.
+    checks: BTreeSet<(Duration, FileId)>,
+    /// Files for which the need for attention may have changed.
     touched: BTreeSet<FileId>,
-    attended: BTreeSet<FileId>,
-    /// Generations with or without a file.
+    needing_attention: BTreeSet<FileId>,
+    /// All known generations, with or without a file.
     pub history: History,
 }
 
@@ -49,7 +49,7 @@ impl Catalog {
         self.files.get_mut(&id)
     }
 
-    /// In the order of first sight.
+    /// In the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &Tracked)> {
         self.files.iter().map(|(id, tracked)| (*id, tracked))
     }
@@ -68,7 +68,7 @@ impl Catalog {
         self.set_place(id, place, birth);
     }
 
-    /// Nobody finds it any more. Its generation stays in the history.
+    /// Removes the file from all indexes. Its generation stays in the history.
     pub fn remove(&mut self, id: FileId) -> Option<Tracked> {
         self.set_place(id, None, 0);
         self.set_real_path(id, None);
@@ -77,11 +77,11 @@ impl Catalog {
             forget(&mut self.by_generation, &row.id, id);
         }
         self.touched.remove(&id);
-        self.attended.remove(&id);
+        self.needing_attention.remove(&id);
         Some(tracked)
     }
 
-    /// The file lies there from now on, and no other one.
+    /// The file now has this device and inode; no other file has them.
     pub fn set_place(&mut self, id: FileId, place: Option<Place>, birth: i64) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.touched.insert(id);
@@ -93,13 +93,13 @@ impl Catalog {
             forget(&mut self.by_file, &before, id);
         }
         tracked.birth = birth;
-        let look = (tracked.next_look, id);
+        let check = (tracked.next_check, id);
         match place {
             Some(place) => {
                 self.by_place.insert(place, id);
-                self.looks.insert(look);
+                self.checks.insert(check);
             }
-            None => _ = self.looks.remove(&look),
+            None => _ = self.checks.remove(&check),
         }
         if let Some(key) = tracked.file_key() {
             self.by_file.insert(key, id);
@@ -108,12 +108,12 @@ impl Catalog {
 
     pub fn set_real_path(&mut self, id: FileId, real: Option<PathBuf>) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
-        if tracked.real == real {
-            // Another file may have had this path meanwhile.
+        if tracked.real_path == real {
+            // Another file may have had this path in the meantime.
             self.by_real_path.extend(real.map(|real| (real, id)));
             return;
         }
-        if let Some(before) = std::mem::replace(&mut tracked.real, real.clone()) {
+        if let Some(before) = std::mem::replace(&mut tracked.real_path, real.clone()) {
             forget(&mut self.by_real_path, &before, id);
             let directory = directory_of(&before);
             if let Some(count) = self.directories.get_mut(directory) {
@@ -129,8 +129,8 @@ impl Catalog {
         }
     }
 
-    /// This file holds the generation of the row.
-    pub fn give_row(&mut self, id: FileId, row: GenerationRow) {
+    /// Assigns the row of a generation to the file that holds it.
+    pub fn set_row(&mut self, id: FileId, row: GenerationRow) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.touched.insert(id);
         self.by_generation.insert(row.id, id);
@@ -138,79 +138,80 @@ impl Catalog {
         tracked.row = Some(row);
     }
 
-    /// Reads on in what was kept of the file, or in nothing; where it lay is no longer its place.
-    pub fn read_on_in(&mut self, id: FileId, rest: Option<Arc<File>>) {
+    /// Continues in the kept rest of the file, or without bytes; the file loses its device and inode.
+    pub fn continue_in(&mut self, id: FileId, rest: Option<Arc<File>>) {
         let birth = self.files.get(&id).map_or(0, |tracked| tracked.birth);
         self.set_place(id, None, birth);
         if let Some(tracked) = self.files.get_mut(&id) {
-            tracked.read_on_in(rest);
+            tracked.continue_in(rest);
         }
     }
 
-    pub fn look_at(&mut self, id: FileId, when: Duration) {
+    pub fn check_at(&mut self, id: FileId, when: Duration) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
-        self.looks.remove(&(tracked.next_look, id));
-        tracked.next_look = when;
+        self.checks.remove(&(tracked.next_check, id));
+        tracked.next_check = when;
         if tracked.place.is_some() {
-            self.looks.insert((when, id));
+            self.checks.insert((when, id));
         }
     }
 
-    /// Nobody waits longer than that.
-    pub fn look_at_all_by(&mut self, when: Duration) {
-        let later: Vec<FileId> = self.looks.range((when, FileId(0))..).map(|(_, id)| *id).collect();
+    /// Moves later checks forward to this time.
+    pub fn check_all_by(&mut self, when: Duration) {
+        let later: Vec<FileId> =
+            self.checks.range((when, FileId(0))..).map(|(_, id)| *id).collect();
         for id in later {
-            self.look_at(id, when);
+            self.check_at(id, when);
         }
     }
 
-    /// Those that are to be looked at by now.
-    pub fn due(&self, now: Duration) -> Vec<FileId> {
-        let due = self.looks.range(..=(now, FileId(u32::MAX)));
+    /// Files whose check is due.
+    pub fn due_for_check(&self, now: Duration) -> Vec<FileId> {
+        let due = self.checks.range(..=(now, FileId(u32::MAX)));
         due.map(|(_, id)| *id).collect()
     }
 
-    pub fn next_look(&self) -> Option<Duration> {
-        self.looks.first().map(|(when, _)| *when)
+    pub fn next_check(&self) -> Option<Duration> {
+        self.checks.first().map(|(when, _)| *when)
     }
 
-    /// Files about which something has to be looked after at each sweep.
-    pub fn attended(&mut self) -> Vec<FileId> {
+    /// Files that need attention at each sweep.
+    pub fn needing_attention(&mut self) -> Vec<FileId> {
         for id in std::mem::take(&mut self.touched) {
             match self.files.get(&id).is_some_and(Tracked::needs_attention) {
-                true => self.attended.insert(id),
-                false => self.attended.remove(&id),
+                true => self.needing_attention.insert(id),
+                false => self.needing_attention.remove(&id),
             };
         }
-        self.attended.iter().copied().collect()
+        self.needing_attention.iter().copied().collect()
     }
 
-    pub fn at(&self, place: Place) -> Option<FileId> {
+    pub fn by_place(&self, place: Place) -> Option<FileId> {
         self.by_place.get(&place).copied()
     }
 
-    pub fn at_real_path(&self, real: &Path) -> Option<FileId> {
+    pub fn by_real_path(&self, real: &Path) -> Option<FileId> {
         self.by_real_path.get(real).copied()
     }
 
     /// The file that holds a generation.
-    pub fn of(&self, generation: GenerationId) -> Option<&Tracked> {
+    pub fn by_generation(&self, generation: GenerationId) -> Option<&Tracked> {
         self.by_generation.get(&generation).and_then(|id| self.files.get(id))
     }
 
-    /// The file of the file system with this key, wherever its device is mounted now.
-    pub fn of_file(&self, key: FileKey) -> Option<&Tracked> {
+    /// The file with this key, wherever its device is mounted now.
+    pub fn by_file_key(&self, key: FileKey) -> Option<&Tracked> {
         let id = self.by_file.get(&key)?;
         self.files.get(id)
     }
 
-    /// Directories in which files really lie, also those to which links lead.
+    /// Real directories of the files, including targets of links.
     pub fn directories(&self) -> impl Iterator<Item = &PathBuf> {
         self.directories.keys()
     }
 }
 
-/// The key leads to this file no longer; where it leads to another one already, it stays.
+/// Removes the key, unless it already leads to another file.
 fn forget<K: std::hash::Hash + Eq>(index: &mut HashMap<K, FileId>, key: &K, id: FileId) {
     if index.get(key) == Some(&id) {
         index.remove(key);

@@ -1,4 +1,4 @@
-//! What the follower's thread alone knows about one file.
+//! Everything that only the follower thread knows about one file.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,121 +15,123 @@ use crate::follow::identity::{Head, Place};
 use crate::follow::open_file;
 use crate::follow::origin::Origin;
 use crate::follow::truncated_records::CutOff;
-use crate::follow::unpacker::{Packed, Progress, Version};
+use crate::follow::unpacker::{CompressedFile, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
-/// Marks that are remembered, so that a copy that ends before the last one is still known as one.
-const MARKS: usize = 32;
+/// Number of remembered marks. A copy that ends before the last mark is still recognised by an earlier one.
+const MAX_MARKS: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Stage {
-    /// Its first line is not complete, or nobody has looked yet.
-    Unsettled,
-    /// Begins as another generation did: perhaps its copy. Not read yet.
-    Suspect,
-    /// Its row is put, not durable yet.
-    Settled,
+    /// Its first line is not complete, or it has not been checked yet.
+    Unidentified,
+    /// It begins as another generation does and may be its copy. Not read yet.
+    PossibleCopy,
+    /// Its row has been written to the state but is not durable yet.
+    AwaitingCommit,
     Live,
-    /// Truncated; its copy is looked for until then.
-    Bereft(Duration),
-    /// What was there is all there will be.
+    /// Truncated; its copy is searched for until this time.
+    AwaitingCopy(Duration),
+    /// No more bytes will be added.
     Ended,
-    /// Not followed: not text.
-    Refused,
+    /// Not followed because it is not text.
+    Rejected,
 }
 
 #[derive(Debug)]
 pub(in crate::follow) struct Tracked {
     pub handle: Arc<FileHandle>,
-    /// Index of its source.
+    /// Index of the source.
     pub source: usize,
     pub birth: i64,
     pub opened: Timestamp,
     pub stage: Stage,
-    /// Of standard input: written by us, and removed when it is read.
-    pub segment: bool,
+    /// A segment of standard input: written by Logwarden, and removed once it has been read.
+    pub is_segment: bool,
     pub origin: Origin,
-    /// There before the source was started for the first time.
-    pub early: bool,
-    /// Names that the file system has for it.
+    /// It existed before its source was started for the first time.
+    pub existed_before_start: bool,
+    /// Number of hard links.
     pub links: u64,
     pub size: u64,
-    /// At first sight.
+    /// Size when it was found.
     pub first_size: u64,
-    /// What begins before it stood in the file at first sight; 0 where all of it came while we followed its name.
-    pub history: u64,
+    /// Records that begin before this offset existed when the file was found; 0 if all bytes came while its name was
+    /// followed.
+    pub existing_bytes: u64,
     pub modified: Option<SystemTime>,
-    /// Uptime of the last growth.
-    pub grown: Duration,
+    /// Uptime at the last growth.
+    pub last_growth: Duration,
     pub marks: VecDeque<Mark>,
-    /// See [`Head::line_hashes`](crate::follow::identity::Head::line_hashes): most files that begin alike differ soon.
+    /// See [`Head::line_hashes`](crate::follow::identity::Head::line_hashes): most files with the same first line
+    /// differ soon after it.
     pub line_hashes: Vec<u64>,
-    /// Set once, by [`super::Catalog::give_row`]; its generation never changes.
+    /// Set once, by [`super::Catalog::set_row`]; the generation of the row never changes.
     pub row: Option<GenerationRow>,
-    /// The first vote on its format had too little to go by.
-    pub vote_open: bool,
-    /// Bytes of holes that readers have met.
-    pub holes: u64,
-    /// Records whose ends are not kept.
-    pub cut_off: CutOff,
-    /// Mark at the last vote that had too little.
-    pub voted_at: u64,
-    /// Compressed: the file that a copy is read of.
-    pub packed: Option<Arc<Packed>>,
-    /// What that holds open.
-    pub pins: Option<Pins>,
-    /// Of the compressed file, at the last look.
+    /// The sample was too small for the first format detection.
+    pub needs_vote: bool,
+    /// Bytes of holes that readers have found.
+    pub hole_bytes: u64,
+    /// Records whose ends were cut off.
+    pub truncated_records: CutOff,
+    /// Mark at the last format detection whose sample was too small.
+    pub last_vote_at: u64,
+    /// For a compressed file: the original and its unpacked copy.
+    pub compressed: Option<Arc<CompressedFile>>,
+    /// Descriptors that the compressed file keeps open.
+    pub descriptor_pins: Option<Pins>,
+    /// Version of the compressed file at the last check.
     pub version: Version,
-    /// When what there was no room for is unpacked again.
-    pub retry: Option<Duration>,
-    /// What its copy began with, where that has given its room back.
+    /// When unpacking is tried again after it failed or had no space.
+    pub retry_unpacking_at: Option<Duration>,
+    /// Head of the copy, if the copy is idle.
     pub idle_head: Option<Head>,
-    /// Size when its row was found again: what was handed out before is not known beyond it.
-    pub floor: u64,
-    // Indexed by the catalog, which alone changes them.
-    /// Where it lies; `None`: no file with a name is held.
+    /// An earlier process may have handed out bytes up to this offset: the size when the generation was found again.
+    pub possibly_handed: u64,
+    // The catalog indexes these fields, and only it changes them.
+    /// Device and inode; `None`: no file with a name is open.
     pub(super) place: Option<Place>,
-    /// Its real path, as hints name it.
-    pub(super) real: Option<PathBuf>,
-    /// Uptime of the next look.
-    pub(super) next_look: Duration,
+    /// The real path, by which hints name the file.
+    pub(super) real_path: Option<PathBuf>,
+    /// Uptime of the next check.
+    pub(super) next_check: Duration,
 }
 
 impl Tracked {
-    /// Without a place: nothing is known of it but its bytes.
+    /// A file without device and inode: nothing but its bytes is known.
     pub fn new(handle: Arc<FileHandle>, source: usize, size: u64, now: Duration) -> Self {
         Tracked {
             handle,
             source,
             birth: 0,
             opened: Timestamp(0),
-            stage: Stage::Unsettled,
-            segment: false,
+            stage: Stage::Unidentified,
+            is_segment: false,
             origin: Origin::Path,
-            early: false,
+            existed_before_start: false,
             links: 0,
             size,
             first_size: size,
-            history: size,
+            existing_bytes: size,
             modified: None,
-            grown: now,
+            last_growth: now,
             marks: VecDeque::new(),
             line_hashes: Vec::new(),
             row: None,
-            vote_open: false,
-            holes: 0,
-            cut_off: CutOff::default(),
-            voted_at: 0,
-            packed: None,
-            pins: None,
+            needs_vote: false,
+            hole_bytes: 0,
+            truncated_records: CutOff::default(),
+            last_vote_at: 0,
+            compressed: None,
+            descriptor_pins: None,
             version: (0, None),
-            retry: None,
+            retry_unpacking_at: None,
             idle_head: None,
-            floor: 0,
+            possibly_handed: 0,
             place: None,
-            real: None,
-            next_look: now,
+            real_path: None,
+            next_check: now,
         }
     }
 
@@ -137,28 +139,28 @@ impl Tracked {
         self.place
     }
 
-    /// Its real path, as hints name it.
-    pub fn real(&self) -> Option<&Path> {
-        self.real.as_deref()
+    /// The real path, by which hints name the file.
+    pub fn real_path(&self) -> Option<&Path> {
+        self.real_path.as_deref()
     }
 
-    /// Which file of the file system it is, while one is held.
+    /// Key of the open file in its file system.
     pub fn file_key(&self) -> Option<FileKey> {
         self.place.map(|place| place.file(self.birth))
     }
 
-    /// What is read has no name in the file system (any more).
+    /// The file that is read has no name in the file system (any more).
     pub fn is_nameless(&self) -> bool {
         self.links == 0 || self.place.is_none()
     }
 
-    /// Something about it has to be looked after at each sweep, also while it lies still.
+    /// It needs a step at each sweep, even while it does not change.
     pub fn needs_attention(&self) -> bool {
-        let settled = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Refused);
-        !settled
+        let is_stable = matches!(self.stage, Stage::Live | Stage::Ended | Stage::Rejected);
+        !is_stable
             || self.is_nameless()
-            || self.segment
-            || self.packed.is_some()
+            || self.is_segment
+            || self.compressed.is_some()
             || self.row.as_ref().is_some_and(|row| row.rest.is_some())
     }
 
@@ -166,7 +168,7 @@ impl Tracked {
         self.handle.file()
     }
 
-    /// As [`Tracked::file`]; an error where the bytes can be had a moment later.
+    /// As [`Tracked::file`]; an error if the bytes will be available in a moment.
     pub fn file_or_wait(&self) -> io::Result<Option<Arc<File>>> {
         match self.handle.open_file() {
             Err(error) if open_file::is_unpacking(&error) => Err(error),
@@ -174,69 +176,76 @@ impl Tracked {
         }
     }
 
-    /// The file that has a name: for a compressed one not the copy that is read.
-    pub fn named(&self) -> Option<Arc<File>> {
-        self.packed.as_ref().map(|packed| packed.original.clone()).or_else(|| self.file())
+    /// The file that has a name: for a compressed file the original, not the copy.
+    pub fn named_file(&self) -> Option<Arc<File>> {
+        self.compressed
+            .as_ref()
+            .map(|compressed| compressed.original.clone())
+            .or_else(|| self.file())
     }
 
     pub fn push_mark(&mut self, mark: Mark) {
-        if self.marks.len() == MARKS {
+        if self.marks.len() == MAX_MARKS {
             self.marks.pop_front();
         }
         self.marks.push_back(mark);
     }
 
     pub fn quiet_for(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.grown)
+        now.saturating_sub(self.last_growth)
     }
 
-    /// Takes part in matching: not read by anybody yet.
-    pub fn undecided(&self) -> bool {
-        matches!(self.stage, Stage::Unsettled | Stage::Suspect)
+    /// Takes part in identification: not readable by consumers yet.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.stage, Stage::Unidentified | Stage::PossibleCopy)
     }
 
-    /// Not compressed, or unpacked as far as it can be.
-    pub fn is_whole(&self) -> bool {
-        self.packed.as_ref().is_none_or(|packed| packed.progress() == Progress::Complete)
+    /// Not compressed, or unpacked completely.
+    pub fn is_fully_unpacked(&self) -> bool {
+        self.compressed
+            .as_ref()
+            .is_none_or(|compressed| compressed.progress() == Progress::Complete)
     }
 
-    /// Compressed, and what can be had of it is not there yet.
+    /// Compressed, and its unpacking has not finished.
     pub fn is_being_unpacked(&self) -> bool {
-        self.packed.as_ref().is_some_and(|packed| packed.progress() == Progress::Unfinished)
+        self.compressed
+            .as_ref()
+            .is_some_and(|compressed| compressed.progress() == Progress::Unfinished)
     }
 
-    /// Compressed, and more of it comes, or has come since the last look.
+    /// Compressed, and its copy is growing or has grown since the last check.
     pub fn is_unpacking(&self) -> bool {
-        self.packed.as_ref().is_some_and(|packed| {
-            let size = packed.copy.metadata().map_or(0, |copy| copy.len());
-            packed.progress() == Progress::Unfinished || size != self.size
+        self.compressed.as_ref().is_some_and(|compressed| {
+            let size = compressed.copy.metadata().map_or(0, |copy| copy.len());
+            compressed.progress() == Progress::Unfinished || size != self.size
         })
     }
 
-    /// Soon where it was hot a moment ago, later the longer it has been quiet.
-    pub fn next_look_from(&self, now: Duration, watched: Option<Coverage>) -> Duration {
-        const HOT: Duration = Duration::from_millis(250);
-        const TOGETHER: Duration = Duration::from_secs(1);
+    /// Time of the next check: soon after growth, later the longer the file has been quiet.
+    pub fn next_check_after(&self, now: Duration, watched: Option<Coverage>) -> Duration {
+        const MIN_PAUSE: Duration = Duration::from_millis(250);
+        const SHARED_INTERVAL: Duration = Duration::from_secs(1);
         let quiet = self.quiet_for(now);
-        // What is written under another name is told of the directory of that one.
+        // Writes under another hard link are reported for the directory of that link.
         let watched = watched.map(|it| if self.links > 1 { Coverage::Some } else { it });
         let pause = match (self.stage, watched) {
-            (Stage::Suspect, _) => HOT,
-            (_, None) => (quiet / 8).clamp(HOT, TOGETHER),
-            (_, Some(Coverage::Some)) => (quiet / 8).clamp(HOT, Duration::from_secs(5)),
-            // Growth is told, but for writes through a mapping, a mount of the file alone, or an overlay above it.
-            (_, Some(Coverage::All)) => quiet.clamp(HOT, Duration::from_secs(10)),
+            (Stage::PossibleCopy, _) => MIN_PAUSE,
+            (_, None) => (quiet / 8).clamp(MIN_PAUSE, SHARED_INTERVAL),
+            (_, Some(Coverage::Some)) => (quiet / 8).clamp(MIN_PAUSE, Duration::from_secs(5)),
+            // Notify reports growth, except for writes through a memory map, a mount of the single file, or an overlay.
+            (_, Some(Coverage::All)) => quiet.clamp(MIN_PAUSE, Duration::from_secs(10)),
         };
         let next = now + pause;
-        // Each sweep goes through all files: those that lie still share one a second.
+        // Each sweep goes through all due files: idle files share one sweep per second.
         let together = Duration::from_secs(next.as_secs());
-        if together > now + TOGETHER { together } else { next }
+        if together > now + SHARED_INTERVAL { together } else { next }
     }
 
-    /// From now on without the file that had a place: in what was kept of it, if that is given.
-    pub(super) fn read_on_in(&mut self, rest: Option<Arc<File>>) {
+    /// Continues without the file that had a device and inode, in its kept rest if there is one.
+    pub(super) fn continue_in(&mut self, rest: Option<Arc<File>>) {
         let handle = self.handle.clone();
-        // Held until all of it is true, so that readers see either, never neither.
+        // Held until all fields are updated, so that readers see either the old or the new file.
         let _front = handle.decode_state();
         let is_kept = rest.is_some();
         handle.replace_file(rest);
@@ -246,7 +255,7 @@ impl Tracked {
         }
     }
 
-    /// Brings what readers see in line with the row.
+    /// Publishes the facts of the row to readers.
     pub fn publish(&mut self) {
         let Some(row) = &self.row else { return };
         self.handle.update(|known| {

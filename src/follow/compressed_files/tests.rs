@@ -11,7 +11,7 @@ use crate::follow::{LogConfig, SourceConfig};
 use crate::state::Store;
 
 #[test]
-fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
+fn a_file_is_checked_after_unpacking_before_it_is_classified() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.log.gz");
     fs::write(&path, gzip(&b"line\n".repeat(1000))).unwrap();
@@ -29,41 +29,41 @@ fn what_was_unpacked_since_the_last_look_is_looked_at_before_it_is_judged() {
             crate::follow::origin::Origin::Path,
         )
         .unwrap();
-    follower.unpacker.finish();
-    assert_eq!(follower.catalog.get(id).unwrap().size, 0, "nobody has looked");
-    assert!(!follower.is_unpacked(id, false));
-    follower.look(id);
+    follower.unpacker.wait_until_done();
+    assert_eq!(follower.catalog.get(id).unwrap().size, 0, "not checked yet");
+    assert!(!follower.is_ready_to_classify(id, false));
+    follower.check_file(id);
     assert_eq!(follower.catalog.get(id).unwrap().size, 5000);
-    assert!(follower.is_unpacked(id, false));
+    assert!(follower.is_ready_to_classify(id, false));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packed.write_all(bytes).unwrap();
-    packed.finish().unwrap()
+    let mut compressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed.write_all(bytes).unwrap();
+    compressed.finish().unwrap()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A follower of one compressed file; its time stands still until the test says otherwise.
-struct Scratch {
+/// A follower of one compressed file, with a manual clock.
+struct FollowerTest {
     directory: tempfile::TempDir,
     clock: Arc<ManualClock>,
     store: Store,
     follower: Follower,
 }
 
-impl Scratch {
-    fn new() -> Scratch {
+impl FollowerTest {
+    fn new() -> FollowerTest {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("a.log.gz"), gzip(&b"line\n".repeat(1000))).unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from(std::time::SystemTime::now())));
         let state = directory.path().join("state");
         crate::state::private_directory::make_directory(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
-        let follower = Scratch::follower(&directory, &clock, &store);
-        Scratch { directory, clock, store, follower }
+        let follower = FollowerTest::follower(&directory, &clock, &store);
+        FollowerTest { directory, clock, store, follower }
     }
 
     fn follower(
@@ -89,79 +89,79 @@ impl Scratch {
 
     fn restart(&mut self) {
         self.follower.finish();
-        self.follower = Scratch::follower(&self.directory, &self.clock, &self.store);
+        self.follower = FollowerTest::follower(&self.directory, &self.clock, &self.store);
     }
 
-    fn turn(&mut self) {
-        self.follower.unpacker.finish();
-        self.follower.turn(Hints::default());
+    fn run_pass(&mut self) {
+        self.follower.unpacker.wait_until_done();
+        self.follower.run_pass(Hints::default());
     }
 
-    /// Until the file is unpacked and given out; its generation.
+    /// Runs until the file is unpacked and published; returns its generation.
     fn followed(&mut self) -> GenerationId {
         for _ in 0..100 {
-            self.turn();
+            self.run_pass();
             if let [generation] = self.follower.shared.generations_with_file()[..] {
                 return generation;
             }
             self.clock.advance(SECOND);
         }
-        panic!("never given out");
+        panic!("never published");
     }
 
-    /// Every consumer has read it to its end, and it is given up for one that needs its descriptors.
-    fn passed() -> (Scratch, GenerationId) {
-        let mut scratch = Scratch::new();
-        let generation = scratch.followed();
+    /// All consumers have read the file, and it was closed to free its descriptors.
+    fn closed() -> (FollowerTest, GenerationId) {
+        let mut test = FollowerTest::new();
+        let generation = test.followed();
         let end = Cursor { generation, offset: 5000 };
-        scratch.store.put_cursor("sink", "*", end);
-        assert!(scratch.follower.give_up_read_file(|_| true));
-        assert_eq!(scratch.follower.shared.generations_with_file(), []);
-        (scratch, generation)
+        test.store.put_cursor("sink", "*", end);
+        assert!(test.follower.close_read_compressed_file(|_| true));
+        assert_eq!(test.follower.shared.generations_with_file(), []);
+        (test, generation)
     }
 
-    fn days_pass(&mut self, days: usize) {
+    fn advance_days(&mut self, days: usize) {
         for _ in 0..days {
             self.clock.advance(DAY);
-            self.turn();
+            self.run_pass();
         }
     }
 }
 
 #[test]
-fn a_file_that_was_given_up_and_is_there_keeps_its_row_for_longer_than_a_month() {
-    let (mut scratch, generation) = Scratch::passed();
-    scratch.days_pass(40);
-    assert_eq!(scratch.store.generation(generation).unwrap().ended, None);
+fn a_closed_file_that_still_exists_keeps_its_row_for_longer_than_a_month() {
+    let (mut test, generation) = FollowerTest::closed();
+    test.advance_days(40);
+    assert_eq!(test.store.generation(generation).unwrap().ended, None);
     assert_eq!(
-        scratch.follower.shared.generations_with_file(),
+        test.follower.shared.generations_with_file(),
         [],
-        "it is not opened again as it is"
+        "it is not opened again while unchanged"
     );
-    scratch.restart();
-    assert_eq!(scratch.followed(), generation);
-    assert_eq!(scratch.store.generations().len(), 1, "nothing is delivered anew");
-    assert_eq!(scratch.store.readers_of(generation)["sink"], 5000);
+    test.restart();
+    assert_eq!(test.followed(), generation);
+    assert_eq!(test.store.generations().len(), 1, "nothing is delivered again");
+    assert_eq!(test.store.readers_of(generation)["sink"], 5000);
 }
 
 #[test]
-fn the_row_of_one_that_was_given_up_and_is_gone_expires() {
-    let (mut scratch, generation) = Scratch::passed();
-    scratch.days_pass(1);
-    fs::remove_file(scratch.directory.path().join("a.log.gz")).unwrap();
-    scratch.days_pass(2);
-    assert!(scratch.store.generation(generation).unwrap().ended.is_some());
-    scratch.days_pass(40);
-    assert!(scratch.store.generation(generation).is_none());
+fn the_row_of_a_closed_file_that_was_deleted_expires() {
+    let (mut test, generation) = FollowerTest::closed();
+    test.advance_days(1);
+    fs::remove_file(test.directory.path().join("a.log.gz")).unwrap();
+    test.advance_days(2);
+    assert!(test.store.generation(generation).unwrap().ended.is_some());
+    test.advance_days(40);
+    assert!(test.store.generation(generation).is_none());
 }
 
 #[test]
-fn a_file_that_was_given_up_is_read_again_for_who_comes_later() {
-    let (mut scratch, generation) = Scratch::passed();
+fn a_closed_file_is_read_again_for_a_consumer_added_later() {
+    let (mut test, generation) = FollowerTest::closed();
     let names = vec!["sink".to_owned(), "late".to_owned()];
-    *scratch.follower.shared.consumers.lock().unwrap() = names;
-    assert_eq!(scratch.followed(), generation);
-    let row = scratch.store.generation(generation).unwrap();
+    *test.follower.shared.consumers.lock().unwrap() = names;
+    assert_eq!(test.followed(), generation);
+    let row = test.store.generation(generation).unwrap();
     assert_eq!((row.ended, row.start), (None, 0));
-    assert_eq!(scratch.store.generations().len(), 1);
+    assert_eq!(test.store.generations().len(), 1);
 }

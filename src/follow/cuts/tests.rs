@@ -15,22 +15,22 @@ use crate::follow::watch::{Hints, Watch};
 use crate::follow::{LogConfig, SourceConfig};
 use crate::state::counting_disk;
 
-/// One log, a follower that is driven by hand, and a consumer that reads all it gets.
-struct Bench {
+/// One log, a follower that the test drives, and a consumer that reads everything.
+struct CutTest {
     _home: tempfile::TempDir,
     path: PathBuf,
     clock: Arc<ManualClock>,
     follower: Follower,
     written: Arc<AtomicU64>,
     at: Option<Cursor>,
-    /// Where the events begin and end that the consumer got.
+    /// Start and end of the events that the consumer got.
     events: Vec<(u64, u64)>,
-    /// Where those of them begin that begin inside a line.
+    /// Start of the events that begin inside a line.
     inside: Vec<u64>,
 }
 
-impl Bench {
-    fn new(first: &str) -> Bench {
+impl CutTest {
+    fn new(first: &str) -> CutTest {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("app.log");
         std::fs::write(&path, first).unwrap();
@@ -47,9 +47,9 @@ impl Bench {
         let mut follower = Follower::new(shared, Watch::none());
         follower.scan();
         assert!(follower.shared.store.set(store).is_ok());
-        follower.turn(Hints::default());
+        follower.run_pass(Hints::default());
         let (events, inside) = (Vec::new(), Vec::new());
-        Bench { _home: home, path, clock, follower, written, at: None, events, inside }
+        CutTest { _home: home, path, clock, follower, written, at: None, events, inside }
     }
 
     fn append(&self, text: &str) {
@@ -67,18 +67,18 @@ impl Bench {
         store.generations()[0].cuts.to_vec()
     }
 
-    /// As the engine does it: the follower works when something is due, the consumer reads, cursors are made durable
-    /// every 250 ms.
+    /// Advances the time like the engine: the follower runs when something is due, the consumer reads, and cursors are
+    /// committed every 250 ms.
     fn pass(&mut self, time: Duration) {
         const STEP: Duration = Duration::from_millis(50);
         let until = self.clock.uptime() + time;
         while self.clock.uptime() < until {
             self.clock.advance(STEP);
             let paths = [self.path.clone()].into();
-            self.follower.turn(Hints { paths, ..Hints::default() });
+            self.follower.run_pass(Hints { paths, ..Hints::default() });
             self.read();
             let asked = self.follower.shared.waker.wait(Duration::ZERO);
-            self.follower.turn(asked);
+            self.follower.run_pass(asked);
             self.read();
             if self.clock.uptime().as_millis().is_multiple_of(250) {
                 self.follower.shared.store.get().unwrap().commit().unwrap();
@@ -106,28 +106,27 @@ impl Bench {
     }
 }
 
-/// It was 97 KiB a line over the first hour when each commit was a transaction of the database, and cuts were kept that
-/// say nothing.
-const MOST_A_LINE: u64 = 5 * 1024;
+/// It was 97 KiB per line over the first hour when each commit was a database transaction and needless cuts were kept.
+const MAX_BYTES_PER_LINE: u64 = 5 * 1024;
 
 #[test]
-fn a_plain_log_at_one_line_a_second_writes_little_to_the_state() {
+fn a_plain_log_at_one_line_per_second_writes_little_to_the_state() {
     let seconds = 3600;
-    let mut bench = Bench::new("the service has started\n");
-    bench.pass(Duration::from_secs(2));
-    let before = bench.written();
+    let mut test = CutTest::new("the service has started\n");
+    test.pass(Duration::from_secs(2));
+    let before = test.written();
     for number in 0..seconds {
-        bench.append(&format!("request {number} was served\n"));
-        bench.pass(Duration::from_secs(1));
+        test.append(&format!("request {number} was served\n"));
+        test.pass(Duration::from_secs(1));
     }
-    let written = bench.written() - before;
+    let written = test.written() - before;
     println!("{} bytes a line", written / seconds);
-    assert!(written / seconds <= MOST_A_LINE, "{written}");
-    assert_eq!(bench.events.len() as u64, seconds + 1);
-    assert!(bench.cuts().len() <= 1, "{:?}", bench.cuts().len());
+    assert!(written / seconds <= MAX_BYTES_PER_LINE, "{written}");
+    assert_eq!(test.events.len() as u64, seconds + 1);
+    assert!(test.cuts().len() <= 1, "{:?}", test.cuts().len());
 }
 
-/// Lines that begin records, and such that belong to what stands before them.
+/// Lines that begin records, and lines that continue them.
 const LINES: [&str; 12] = [
     "the service has started",
     "a request was served",
@@ -143,7 +142,7 @@ const LINES: [&str; 12] = [
     "2026-11-30 10:00:00,000 - [INFO] - a line with a time",
 ];
 
-/// Whatever was written with whatever pauses: who reads again from the beginning gets the same events.
+/// Whatever was written with whatever pauses, reading again from the start gives the same events.
 #[test]
 fn reading_again_gives_the_same_events_however_many_cuts_were_dropped() {
     let seed = std::env::var("LOGWARDEN_SEED").map_or(1, |text| text.parse().unwrap());
@@ -157,113 +156,108 @@ fn reading_again_gives_the_same_events_however_many_cuts_were_dropped() {
         };
         let timed = next(3) == 0;
         let first = LINES[if timed { 11 } else { 0 }].to_owned() + "\n";
-        let mut bench = Bench::new(&first.repeat(1 + next(3) as usize));
+        let mut test = CutTest::new(&first.repeat(1 + next(3) as usize));
         for _ in 0..40 {
             for _ in 0..1 + next(3) {
                 let line = LINES[next(LINES.len() as u64) as usize];
                 let half = next(line.len() as u64 + 1) as usize;
                 // A line in two writes with a pause between them.
                 if next(8) == 0 {
-                    bench.append(&line[..half]);
-                    bench.pass(Duration::from_millis(300 * next(4)));
-                    bench.append(&format!("{}\n", &line[half..]));
+                    test.append(&line[..half]);
+                    test.pass(Duration::from_millis(300 * next(4)));
+                    test.append(&format!("{}\n", &line[half..]));
                 } else {
-                    bench.append(&format!("{line}\n"));
+                    test.append(&format!("{line}\n"));
                 }
             }
-            bench.pass(Duration::from_millis(250 * next(6)));
+            test.pass(Duration::from_millis(250 * next(6)));
         }
-        bench.pass(Duration::from_secs(3));
-        let live = std::mem::take(&mut bench.events);
-        bench.at = None;
-        bench.follower.shared.cache.clear();
-        bench.read();
-        assert_eq!(bench.events, live, "LOGWARDEN_SEED={history}");
-        assert!(bench.cuts().len() < 40, "{} cuts, LOGWARDEN_SEED={history}", bench.cuts().len());
+        test.pass(Duration::from_secs(3));
+        let live = std::mem::take(&mut test.events);
+        test.at = None;
+        test.follower.shared.cache.clear();
+        test.read();
+        assert_eq!(test.events, live, "LOGWARDEN_SEED={history}");
+        assert!(test.cuts().len() < 40, "{} cuts, LOGWARDEN_SEED={history}", test.cuts().len());
     }
 }
 
 #[test]
 fn a_last_line_without_a_line_end_is_an_event_after_ten_seconds_of_quiet() {
-    let mut bench = Bench::new("the service has started\n");
-    bench.pass(Duration::from_secs(2));
-    bench.append("{\"level\":\"fatal\",");
-    bench.pass(Duration::from_secs(9));
-    assert_eq!(bench.events, [(0, 24)]);
-    // It grows: that is no quiet.
-    bench.append("\"message\":\"the last words\"}");
-    bench.pass(Duration::from_secs(9));
-    assert_eq!(bench.events, [(0, 24)]);
-    bench.pass(Duration::from_secs(2));
-    assert_eq!(bench.events, [(0, 24), (24, 68)]);
-    bench.append(" and more\n");
-    bench.pass(Duration::from_secs(2));
-    assert_eq!(bench.events[2..], [(68, 78)]);
-    assert_eq!(bench.cuts(), [24, 68, 78]);
+    let mut test = CutTest::new("the service has started\n");
+    test.pass(Duration::from_secs(2));
+    test.append("{\"level\":\"fatal\",");
+    test.pass(Duration::from_secs(9));
+    assert_eq!(test.events, [(0, 24)]);
+    // Growth restarts the quiet time.
+    test.append("\"message\":\"the last words\"}");
+    test.pass(Duration::from_secs(9));
+    assert_eq!(test.events, [(0, 24)]);
+    test.pass(Duration::from_secs(2));
+    assert_eq!(test.events, [(0, 24), (24, 68)]);
+    test.append(" and more\n");
+    test.pass(Duration::from_secs(2));
+    assert_eq!(test.events[2..], [(68, 78)]);
+    assert_eq!(test.cuts(), [24, 68, 78]);
 }
 
-/// A file that was made larger before it is written.
+/// A file that was extended before it is written.
 #[test]
-fn nuls_at_the_end_are_no_event_however_long_nothing_is_written() {
-    let mut bench = Bench::new("the service has started\n");
-    let log = OpenOptions::new().write(true).open(&bench.path).unwrap();
+fn nuls_at_the_end_are_never_an_event() {
+    let mut test = CutTest::new("the service has started\n");
+    let log = OpenOptions::new().write(true).open(&test.path).unwrap();
     log.set_len(4096).unwrap();
-    bench.pass(Duration::from_secs(15));
-    assert_eq!(bench.events, [(0, 24)]);
-    bench.append("it goes on\n");
-    bench.pass(Duration::from_secs(2));
-    assert_eq!(bench.events, [(0, 24), (24, 4096), (4096, 4107)]);
+    test.pass(Duration::from_secs(15));
+    assert_eq!(test.events, [(0, 24)]);
+    test.append("more lines\n");
+    test.pass(Duration::from_secs(2));
+    assert_eq!(test.events, [(0, 24), (24, 4096), (4096, 4107)]);
 }
 
 #[test]
 fn a_file_that_is_one_line_without_a_line_end_is_an_event_too() {
-    let mut bench = Bench::new("{\"level\":\"fatal\"}");
-    bench.pass(Duration::from_secs(9));
-    assert_eq!(bench.events, []);
-    bench.pass(Duration::from_secs(13));
-    assert_eq!(bench.events, [(0, 17)]);
-    bench.append("\nnext\n");
-    bench.pass(Duration::from_secs(2));
-    assert_eq!(bench.events, [(0, 17), (17, 18), (18, 23)]);
+    let mut test = CutTest::new("{\"level\":\"fatal\"}");
+    test.pass(Duration::from_secs(9));
+    assert_eq!(test.events, []);
+    test.pass(Duration::from_secs(13));
+    assert_eq!(test.events, [(0, 17)]);
+    test.append("\nnext\n");
+    test.pass(Duration::from_secs(2));
+    assert_eq!(test.events, [(0, 17), (17, 18), (18, 23)]);
 }
 
 #[test]
-fn a_json_object_that_is_not_closed_is_no_event_however_long_nothing_is_written() {
-    let mut bench = Bench::new("{\"level\":\"info\"}\n");
-    bench.pass(Duration::from_secs(2));
-    bench.append("{\"level\":\"fatal\",\"clie");
-    bench.pass(Duration::from_secs(15));
-    bench.append("nt_id\":\"C1\"");
-    bench.pass(Duration::from_secs(15));
-    assert_eq!(bench.events, [(0, 17)]);
-    bench.append("}");
-    bench.pass(Duration::from_secs(12));
-    assert_eq!(bench.events, [(0, 17), (17, 51)]);
-    assert!(bench.inside.is_empty());
+fn an_unclosed_json_object_is_never_an_event() {
+    let mut test = CutTest::new("{\"level\":\"info\"}\n");
+    test.pass(Duration::from_secs(2));
+    test.append("{\"level\":\"fatal\",\"clie");
+    test.pass(Duration::from_secs(15));
+    test.append("nt_id\":\"C1\"");
+    test.pass(Duration::from_secs(15));
+    assert_eq!(test.events, [(0, 17)]);
+    test.append("}");
+    test.pass(Duration::from_secs(12));
+    assert_eq!(test.events, [(0, 17), (17, 51)]);
+    assert!(test.inside.is_empty());
 }
 
-/// A reader that begins there says so too.
+/// Also for a reader that starts there.
 #[test]
-fn what_begins_inside_a_line_is_marked_in_every_reading() {
-    let mut bench = Bench::new("the service has started\n");
-    bench.pass(Duration::from_secs(2));
-    // The last character is half written.
-    bench.append("a line for client_id=CLI\u{e9}");
-    let file = OpenOptions::new().write(true).open(&bench.path).unwrap();
+fn an_event_that_begins_inside_a_line_is_marked_in_every_reading() {
+    let mut test = CutTest::new("the service has started\n");
+    test.pass(Duration::from_secs(2));
+    // The last character is incomplete.
+    test.append("a line for client_id=CLI\u{e9}");
+    let file = OpenOptions::new().write(true).open(&test.path).unwrap();
     file.set_len(49).unwrap();
-    bench.pass(Duration::from_secs(12));
-    assert_eq!(bench.events, [(0, 24), (24, 48)]);
-    OpenOptions::new()
-        .append(true)
-        .open(&bench.path)
-        .unwrap()
-        .write_all(b"\xa9NT\nnext\n")
-        .unwrap();
-    bench.pass(Duration::from_secs(12));
-    assert_eq!(bench.events[2..], [(48, 53), (53, 58)]);
-    assert_eq!(bench.inside, [48]);
-    bench.at = None;
-    bench.follower.shared.cache.clear();
-    bench.read();
-    assert_eq!(bench.inside, [48, 48]);
+    test.pass(Duration::from_secs(12));
+    assert_eq!(test.events, [(0, 24), (24, 48)]);
+    OpenOptions::new().append(true).open(&test.path).unwrap().write_all(b"\xa9NT\nnext\n").unwrap();
+    test.pass(Duration::from_secs(12));
+    assert_eq!(test.events[2..], [(48, 53), (53, 58)]);
+    assert_eq!(test.inside, [48]);
+    test.at = None;
+    test.follower.shared.cache.clear();
+    test.read();
+    assert_eq!(test.inside, [48, 48]);
 }

@@ -1,5 +1,5 @@
-//! What is known of a generation that nobody holds, by its row or by what sinks keep of it, and of one whose file is
-//! followed, by its bytes.
+//! Known facts about the generations that a file may belong to: from the row or from sinks' positions if no file holds
+//! the generation, from the bytes of the original if its file is followed.
 
 use std::io;
 
@@ -11,49 +11,53 @@ use crate::follow::follower::Follower;
 use crate::follow::identity::{bears, same_bytes};
 use crate::state::GenerationRow;
 
-/// Windows of two files that are compared to tell a copy from a neighbour.
+/// Size of the windows at the start and end of two files that are compared to tell a copy from a different file.
 const WINDOW: u64 = 8 * 1024;
 
-/// A generation that nobody holds.
-pub(super) struct Known {
+/// A generation that no followed file holds.
+pub(super) struct UnheldGeneration {
     pub identity: Identity,
     pub file: FileKey,
     pub mark: Mark,
-    /// As sinks that keep their own positions know it.
-    pub told: Mark,
+    /// The furthest mark known to sinks that keep their own positions.
+    pub sink_mark: Mark,
 }
 
-impl Known {
-    /// The furthest one that the file may bear: the state may be older than what sinks know.
+impl UnheldGeneration {
+    /// The furthest mark that can be in the file: the state may be older than the sinks' positions.
     pub fn mark_within(&self, subject: &Subject<'_>) -> &Mark {
-        let further = self.mark.offset < self.told.offset;
-        match further && self.told.offset <= subject.tracked.size {
-            true => &self.told,
+        let further = self.mark.offset < self.sink_mark.offset;
+        match further && self.sink_mark.offset <= subject.tracked.size {
+            true => &self.sink_mark,
             false => &self.mark,
         }
     }
 }
 
 impl Follower {
-    /// What is known of a generation, with a row or from a sink's position alone.
-    pub(super) fn known(&self, id: GenerationId, row: Option<&GenerationRow>) -> Option<Known> {
+    /// The known facts about a generation, from its row or from a sink's position alone.
+    pub(super) fn unheld_generation(
+        &self,
+        id: GenerationId,
+        row: Option<&GenerationRow>,
+    ) -> Option<UnheldGeneration> {
         if let Some(row) = row {
             let (identity, file) = (row.identity.clone(), row.file_key());
-            let told = self.catalog.history.told_mark(id).unwrap_or_default();
-            return Some(Known { identity, file, mark: *row.last_mark(), told });
+            let sink_mark = self.catalog.history.sink_mark(id).unwrap_or_default();
+            return Some(UnheldGeneration { identity, file, mark: *row.last_mark(), sink_mark });
         }
-        let mark = self.catalog.history.only_mark(id)?;
+        let mark = self.catalog.history.mark_without_row(id)?;
         let identity = self.catalog.history.identity(id)?.clone();
-        Some(Known { file: identity.file_key(), identity, mark, told: mark })
+        Some(UnheldGeneration { file: identity.file_key(), identity, mark, sink_mark: mark })
     }
 
-    /// A generation that began in this file is elsewhere now, and this one holds something else.
-    pub(super) fn went_on_without(&self, subject: &Subject<'_>) -> io::Result<bool> {
+    /// A generation that began in this file is now in another file, and this file has other content.
+    pub(super) fn continues_elsewhere(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
-            let followed = self.catalog.of(id).and_then(|other| other.row.as_ref());
-            let gone = || self.shared.without_file().get(&id).cloned();
-            let row = followed.cloned().or_else(gone);
-            let Some(known) = self.known(id, row.as_ref()) else { continue };
+            let followed = self.catalog.by_generation(id).and_then(|other| other.row.as_ref());
+            let unheld = || self.shared.without_file().get(&id).cloned();
+            let row = followed.cloned().or_else(unheld);
+            let Some(known) = self.unheld_generation(id, row.as_ref()) else { continue };
             let elsewhere = followed.is_some() || known.file != subject.key;
             let mark = known.mark_within(subject);
             if elsewhere && self.content_by_mark(subject, mark)? < Content::All {
@@ -63,45 +67,49 @@ impl Follower {
         Ok(false)
     }
 
-    /// The file of a generation that is followed still holds what was seen of it. If not, it was truncated a moment ago
-    /// and perhaps written again, and both are looked at once more.
-    pub(super) fn stands(&self, original: &Tracked, subject: &Subject<'_>) -> io::Result<bool> {
+    /// The file of a followed generation still has the bytes before the mark. If not, it was truncated a moment ago and
+    /// perhaps written again, and both files are checked once more.
+    pub(super) fn still_bears_mark(
+        &self,
+        original: &Tracked,
+        subject: &Subject<'_>,
+    ) -> io::Result<bool> {
         if original.handle.is_idle() {
             return Ok(true);
         }
         let (Some(file), Some(row)) = (original.file(), &original.row) else { return Ok(true) };
-        let stands = bears(&file, &row.mark, self.key())?;
-        if !stands {
+        let bears_mark = bears(&file, &row.mark, self.key())?;
+        if !bears_mark {
             original.handle.report_mismatch();
             let both = [original.handle.id, subject.tracked.handle.id];
             self.shared.waker.wake(|hints| hints.files.extend(both));
         }
-        Ok(stands)
+        Ok(bears_mark)
     }
 }
 
-/// No byte differs so far, as far as both were looked at: the beginning and the end of what both have.
+/// Compares the start and the end of the part that both files have.
 pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
     if let Some(head) = original.idle_head.as_ref().filter(|_| original.handle.is_idle()) {
-        // Nearly always enough, and then the original is not unpacked again.
+        // This is nearly always enough, and then the original need not be unpacked again.
         match subject.head.shared_with(head) {
             None => return Ok(Content::Differs),
-            Some(both) if both as u64 == subject.tracked.size => {
-                return Ok(by_length(subject.tracked.size, original.size));
+            Some(common) if common as u64 == subject.tracked.size => {
+                return Ok(compare_length(subject.tracked.size, original.size));
             }
             Some(_) => {}
         }
     }
     let Some(other) = original.file_or_wait()? else { return Ok(Content::Differs) };
-    let both = original.size.min(subject.tracked.size);
-    let alike = same_bytes(&other, subject.file, 0, both.min(WINDOW))?
-        && same_bytes(&other, subject.file, both.saturating_sub(WINDOW), both)?;
-    Ok(if alike { by_length(subject.tracked.size, original.size) } else { Content::Differs })
+    let common = original.size.min(subject.tracked.size);
+    let alike = same_bytes(&other, subject.file, 0, common.min(WINDOW))?
+        && same_bytes(&other, subject.file, common.saturating_sub(WINDOW), common)?;
+    Ok(if alike { compare_length(subject.tracked.size, original.size) } else { Content::Differs })
 }
 
-pub(super) fn by_length(size: u64, seen: u64) -> Content {
+pub(super) fn compare_length(size: u64, seen: u64) -> Content {
     match size.cmp(&seen) {
-        std::cmp::Ordering::Less => Content::Beginning,
+        std::cmp::Ordering::Less => Content::Prefix,
         std::cmp::Ordering::Equal => Content::All,
         std::cmp::Ordering::Greater => Content::More,
     }

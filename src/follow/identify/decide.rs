@@ -1,184 +1,188 @@
-//! Which generation is this file? The decision alone: evidence in, decision out. docs/ARCHITECTURE.md has the table.
+//! Decides which generation a file is: evidence in, decision out, no I/O. docs/ARCHITECTURE.md has the table.
 //!
-//! In doubt a file is its own: its events are delivered twice rather than never.
+//! In doubt a file is a new generation: its events may be delivered twice but are never lost.
 
 use crate::follow::origin::Origin;
 
-/// The file that is to be identified.
+/// The file to be identified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct Candidate {
     pub origin: Origin,
-    /// It has no name left.
-    pub unlinked: bool,
-    /// What is compared is what it held before it was compressed.
-    pub packed: bool,
+    /// It has no name any more.
+    pub is_unlinked: bool,
+    /// It is compressed; its unpacked content is compared.
+    pub is_compressed: bool,
     /// It has not grown for two seconds, or nothing more will be written to it.
-    pub quiet: bool,
-    /// Nothing more will come: what is there decides.
-    pub last_call: bool,
+    pub is_quiet: bool,
+    /// Nothing more will be written: the decision is made with the existing bytes.
+    pub is_final: bool,
     /// It was written while the log beside it was followed.
-    pub recent: bool,
-    /// It was followed, and holds other bytes than it did: truncated, written again and then renamed.
-    pub refilled: bool,
+    pub is_recent: bool,
+    /// It was followed before and now has other bytes: truncated, written again and renamed.
+    pub has_new_content: bool,
 }
 
-/// What has become of the file in which a generation was last seen.
+/// State of the file in which a generation was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Original {
-    /// Nobody holds it, and it is nowhere where it could be looked for, or holds something else now.
+    /// Not followed; not found in any searched directory, or it has other content now.
     Missing,
-    /// Nobody holds it, and it is there and holds what was seen.
+    /// Not followed; it exists and still has the known content.
     Present,
-    /// Nobody holds it, and where it was cannot be looked at.
+    /// Not followed; its path cannot be read.
     Unreachable,
     /// Followed, and truncated a moment ago.
     Truncated,
-    /// Followed by its descriptor, without a name; `over`: for five minutes nothing was added to it.
-    Unlinked { over: bool },
-    /// Over; read from an unpacked copy of a compressed file, which has a name or not.
-    Unpacked { unlinked: bool },
-    /// Over; read from the intake directory.
-    Kept,
-    /// Over; its file has a name or not.
-    Ended { unlinked: bool },
-    /// Followed under a name, and does not hold any more what was seen; nobody has looked at it since.
+    /// Open without a name; `is_quiet`: it has not grown for five minutes.
+    Unlinked { is_quiet: bool },
+    /// Complete; read from the unpacked copy of a compressed file.
+    Unpacked { is_unlinked: bool },
+    /// Complete; read from the intake directory.
+    InIntake,
+    /// Complete; the file is still open.
+    Ended { is_unlinked: bool },
+    /// Followed under a name, but it lost the known content since its last check.
     Doubtful,
     /// Followed under a name.
-    Named,
+    Followed,
 }
 
-/// How much of what was seen of a generation the candidate holds.
+/// How much of the known content of a generation the candidate has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::follow) enum Content {
     Differs,
-    /// No byte differs, but it ends before.
-    Beginning,
+    /// No byte differs, but the candidate is shorter.
+    Prefix,
     All,
-    /// … and something behind it.
+    /// The known content and more bytes after it.
     More,
 }
 
-/// How a generation and the candidate relate.
+/// The relation between one generation and the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) struct Evidence {
-    /// The candidate is the file in which the generation was last seen, by inode and birth.
-    pub same_file: bool,
-    /// The generation has ended, and another life of its file is known.
-    pub superseded: bool,
+    /// The candidate is the file in which the generation was last seen, by inode and birth time.
+    pub is_same_file: bool,
+    /// The generation has ended, and a later generation of the same file is known.
+    pub is_superseded: bool,
     pub original: Original,
     pub content: Content,
-    /// One name is the other with something behind it.
-    pub related: bool,
-    /// No other file holds this content up to the mark.
-    pub unique: bool,
-    /// Bytes of the generation that were seen.
-    pub seen: u64,
-    /// The candidate has the name of the original, and was written after that was seen to change last.
-    pub rewritten: bool,
+    /// The names are related: one is the other plus a suffix.
+    pub is_related: bool,
+    /// No other file has this content up to the mark.
+    pub is_unique: bool,
+    /// Bytes of the generation that are known.
+    pub known_bytes: u64,
+    /// The candidate has the name of the original, and was written after the last known change of the original.
+    pub is_written_again: bool,
 }
 
-/// What one generation says about the candidate.
+/// The answer for one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Claim {
-    /// The candidate is its file.
+    /// The candidate is the file of the generation.
     Same,
-    /// The candidate is its copy, and is read on in its place.
+    /// The candidate is a copy in which the generation continues.
     Copy,
-    /// Most likely its copy; more will be known soon.
+    /// Most likely a copy; decided later, when more is known.
     Wait,
-    /// It may be a copy, but its own file goes on.
-    Beside,
-    /// All of it is read elsewhere, and it has no name left.
-    Read,
-    Nothing,
+    /// Possibly a copy, but the original file still exists and continues.
+    Separate,
+    /// All of its content is read elsewhere, and it has no name any more.
+    AlreadyRead,
+    Unrelated,
 }
 
 pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Claim {
-    use Claim::{Beside, Copy, Nothing, Read, Same, Wait};
-    use Content::{All, Beginning, Differs, More};
+    use Claim::{AlreadyRead, Copy, Same, Separate, Unrelated, Wait};
+    use Content::{All, Differs, More, Prefix};
     use Original as O;
-    let named = evidence.related || evidence.unique;
+    let named = evidence.is_related || evidence.is_unique;
     match (evidence.original, evidence.content) {
-        (_, Differs) => Nothing,
-        (O::Missing | O::Present | O::Unreachable, content) if evidence.same_file => {
+        (_, Differs) => Unrelated,
+        (O::Missing | O::Present | O::Unreachable, content) if evidence.is_same_file => {
             match content {
-                All | More if !evidence.superseded => Same,
-                _ => Nothing,
+                All | More if !evidence.is_superseded => Same,
+                _ => Unrelated,
             }
         }
-        (O::Missing | O::Present | O::Unreachable, Beginning) => Nothing,
-        // The same content written once more under the same name, as by a job that is run again.
-        (O::Missing | O::Unlinked { .. }, All) if evidence.rewritten => Nothing,
+        (O::Missing | O::Present | O::Unreachable, Prefix) => Unrelated,
+        // The same content was written again under the same name, for example by a job that was run again.
+        (O::Missing | O::Unlinked { .. }, All) if evidence.is_written_again => Unrelated,
         (O::Missing, All | More) if named => Copy,
-        (O::Missing, All | More) => Nothing,
-        (O::Present | O::Unreachable, All | More) => Beside,
+        (O::Missing, All | More) => Unrelated,
+        (O::Present | O::Unreachable, All | More) => Separate,
         (O::Truncated, _) if named => Copy,
-        (O::Truncated, _) => Nothing,
-        // Moved to another file system. Its writer may still hold the old one.
+        (O::Truncated, _) => Unrelated,
+        // Moved to another file system. Its writer may still have the old file open.
         (O::Unlinked { .. }, More) if named => Copy,
-        (O::Unlinked { over }, content) if named => match content {
-            // Nothing is won by reading on in a file that has no name either.
-            _ if candidate.unlinked && candidate.last_call => Read,
-            _ if candidate.unlinked => Wait,
-            All if over => Copy,
-            _ if candidate.last_call => Copy,
+        (O::Unlinked { is_quiet }, content) if named => match content {
+            // Continuing in another file without a name would gain nothing.
+            _ if candidate.is_unlinked && candidate.is_final => AlreadyRead,
+            _ if candidate.is_unlinked => Wait,
+            All if is_quiet => Copy,
+            _ if candidate.is_final => Copy,
             _ => Wait,
         },
-        (O::Unlinked { .. }, _) => Nothing,
-        (O::Kept, _) if named => Copy,
-        (O::Kept, _) => Beside,
-        (O::Unpacked { unlinked } | O::Ended { unlinked }, _) if candidate.packed => match named {
-            true if unlinked => Copy,
-            true => Beside,
-            false => Nothing,
-        },
-        (O::Unpacked { .. }, More) => Nothing,
-        (O::Unpacked { .. }, _) if candidate.unlinked => Read,
-        (O::Unpacked { .. }, _) => Beside,
-        (O::Ended { .. }, _) => Nothing,
-        (O::Doubtful, _) if named && !candidate.last_call => Wait,
-        (O::Doubtful | O::Named, _) => Beside,
+        (O::Unlinked { .. }, _) => Unrelated,
+        (O::InIntake, _) if named => Copy,
+        (O::InIntake, _) => Separate,
+        (O::Unpacked { is_unlinked } | O::Ended { is_unlinked }, _) if candidate.is_compressed => {
+            match named {
+                true if is_unlinked => Copy,
+                true => Separate,
+                false => Unrelated,
+            }
+        }
+        (O::Unpacked { .. }, More) => Unrelated,
+        (O::Unpacked { .. }, _) if candidate.is_unlinked => AlreadyRead,
+        (O::Unpacked { .. }, _) => Separate,
+        (O::Ended { .. }, _) => Unrelated,
+        (O::Doubtful, _) if named && !candidate.is_final => Wait,
+        (O::Doubtful | O::Followed, _) => Separate,
     }
 }
 
-/// What the candidate is.
+/// The decision about the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Decision<G> {
     /// The file of this generation.
     Same(G),
     /// A copy of this generation.
     Copy(G),
-    /// Too early to say.
-    Suspect,
-    /// A file of its own.
+    /// Too early to decide.
+    PossibleCopy,
+    /// A new generation.
     New,
-    /// Nothing that has to be read.
-    Drop,
+    /// Not to be read.
+    Ignore,
 }
 
-/// A file that holds two generations is the copy of the one of which it holds more, or holds what is read there. One
-/// that still has its own descriptor can wait where the file holds all of a longer one that is followed by its name.
-pub(in crate::follow) fn of_the_longest<G: Copy>(
-    claims: &[(G, Claim, Evidence)],
-) -> Vec<(G, Claim)> {
-    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::Read);
-    let beside = claims
-        .iter()
-        .filter(|(_, claim, evidence)| *claim == Claim::Beside && evidence.content >= Content::All);
-    let beside = beside.map(|(_, _, evidence)| evidence.seen).max().unwrap_or(0);
+/// If a file holds the content of two generations, only the one with more known bytes counts as its original. A
+/// generation that is still open without a name does not count if the file holds all of a longer generation that is
+/// followed under a name.
+pub(in crate::follow) fn keep_longest<G: Copy>(claims: &[(G, Claim, Evidence)]) -> Vec<(G, Claim)> {
+    let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::AlreadyRead);
+    let longest_separate = claims.iter().filter(|(_, claim, evidence)| {
+        *claim == Claim::Separate && evidence.content >= Content::All
+    });
+    let longest_separate =
+        longest_separate.map(|(_, _, evidence)| evidence.known_bytes).max().unwrap_or(0);
     let can_wait = |evidence: &Evidence| {
-        matches!(evidence.original, Original::Unlinked { .. }) && evidence.seen < beside
+        matches!(evidence.original, Original::Unlinked { .. })
+            && evidence.known_bytes < longest_separate
     };
     let counts =
         |(_, claim, evidence): &&(G, Claim, Evidence)| !is_copy(*claim) || !can_wait(evidence);
     let copies = claims.iter().filter(counts).filter(|(_, claim, _)| is_copy(*claim));
-    let longest = copies.map(|(_, _, evidence)| evidence.seen).max().unwrap_or(0);
+    let longest = copies.map(|(_, _, evidence)| evidence.known_bytes).max().unwrap_or(0);
     let claims = claims.iter().filter(counts);
-    let claims = claims.filter(|(_, claim, evidence)| !is_copy(*claim) || evidence.seen == longest);
+    let claims =
+        claims.filter(|(_, claim, evidence)| !is_copy(*claim) || evidence.known_bytes == longest);
     claims.map(|(generation, claim, _)| (*generation, *claim)).collect()
 }
 
-/// The claims of all generations together. The first of equal claims counts: the latest generation comes first.
+/// Combines the claims of all generations. Of equal claims the first counts; the latest generation comes first.
 pub(in crate::follow) fn decide<G: Copy>(
     candidate: &Candidate,
     claims: &[(G, Claim)],
@@ -190,20 +194,20 @@ pub(in crate::follow) fn decide<G: Copy>(
     if let Some(generation) = first(Claim::Copy) {
         return Decision::Copy(generation);
     }
-    if first(Claim::Read).is_some() {
-        return Decision::Drop;
+    if first(Claim::AlreadyRead).is_some() {
+        return Decision::Ignore;
     }
     if first(Claim::Wait).is_some() {
-        return Decision::Suspect;
+        return Decision::PossibleCopy;
     }
-    match first(Claim::Beside).is_some() {
-        true if candidate.origin != Origin::Path => Decision::Drop,
-        true if !candidate.quiet => Decision::Suspect,
+    match first(Claim::Separate).is_some() {
+        true if candidate.origin != Origin::Path => Decision::Ignore,
+        true if !candidate.is_quiet => Decision::PossibleCopy,
         _ => match candidate.origin {
             Origin::Path => Decision::New,
-            Origin::Between if candidate.recent => Decision::New,
-            _ if candidate.refilled => Decision::New,
-            Origin::Between | Origin::Candidate => Decision::Drop,
+            Origin::RotatedMeanwhile if candidate.is_recent => Decision::New,
+            _ if candidate.has_new_content => Decision::New,
+            Origin::RotatedMeanwhile | Origin::PossibleCopy => Decision::Ignore,
         },
     }
 }

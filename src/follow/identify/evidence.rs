@@ -1,43 +1,43 @@
-//! What is known about a file that is to be identified, and about each generation that it may be.
+//! Gathers the evidence to identify a file: facts about the file and about each generation that it may be.
 //!
-//! Reads the beginning and the marks of files; changes nothing but to doubt a file that turns out to be truncated.
+//! Reads heads and marks of files. Changes nothing, except that a file that turns out to be truncated is marked for
+//! another check.
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::candidates::{Known, by_length, content_by_bytes};
+use super::candidates::{UnheldGeneration, compare_length, content_by_bytes};
 use super::decide::{Candidate, Content, Evidence, Original};
 use super::subject::Subject;
 use crate::base::Timestamp;
 use crate::base::timed_fs::{self, File};
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
-use crate::follow::expiry::FORGOTTEN;
+use crate::follow::expiry::UNLINKED_QUIET_LIMIT;
 use crate::follow::follower::Follower;
 use crate::follow::identity::{self, bears};
 use crate::follow::rotated_names::directory_of;
 use crate::follow::symlinks;
 use crate::state::GenerationRow;
 
-/// A file that begins as another is its own when it has not grown for this long.
-pub(in crate::follow) const SUSPECTED: Duration = Duration::from_secs(2);
+/// A file that begins as another one is a new generation once it has not grown for this long.
+pub(in crate::follow) const COPY_QUIET_TIME: Duration = Duration::from_secs(2);
 
 impl Follower {
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
         Candidate {
             origin: tracked.origin,
-            unlinked: tracked.links == 0,
-            packed: tracked.packed.is_some(),
-            quiet: last_call || tracked.quiet_for(self.now()) >= SUSPECTED,
-            last_call,
-            recent: self.is_recent(tracked),
-            refilled: false,
+            is_unlinked: tracked.links == 0,
+            is_compressed: tracked.compressed.is_some(),
+            is_quiet: last_call || tracked.quiet_for(self.now()) >= COPY_QUIET_TIME,
+            is_final: last_call,
+            is_recent: self.is_recent(tracked),
+            has_new_content: false,
         }
     }
 
-    /// Each generation that the file may be, the latest first: those that it was seen to hold, then those that begin
-    /// as it does.
+    /// Evidence for the generations that were last seen in this file, the latest first.
     pub(super) fn evidence_of_file(
         &self,
         subject: &Subject<'_>,
@@ -45,31 +45,32 @@ impl Follower {
         let mut found = Vec::new();
         let of_file: Vec<GenerationId> = self.catalog.history.of_file(subject.key).collect();
         for (earlier, id) in of_file.into_iter().enumerate() {
-            if self.catalog.of(id).is_some() {
+            if self.catalog.by_generation(id).is_some() {
                 continue;
             }
             let row = self.shared.without_file().get(&id).cloned();
-            let Some(known) = self.known(id, row.as_ref()) else { continue };
+            let Some(known) = self.unheld_generation(id, row.as_ref()) else { continue };
             if known.file != subject.key {
                 continue;
             }
-            let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
-            let begins_so = subject.head.fits(&known.identity, self.key()) && !extended;
-            let content = match begins_so {
+            let extended = row.as_ref().is_some_and(|row| extends_short_copy(row, subject));
+            let has_head = subject.head.matches(&known.identity, self.key()) && !extended;
+            let content = match has_head {
                 true => self.content_by_mark(subject, known.mark_within(subject))?,
                 false => Content::Differs,
             };
             let ended = row.as_ref().is_some_and(|row| row.ended.is_some());
             let evidence = Evidence {
-                same_file: true,
-                // One that ended and was followed by another life was truncated: it does not come back.
-                superseded: ended && earlier > 0,
+                is_same_file: true,
+                // A generation that ended and was followed by another one in the same file was truncated: it does not
+                // return.
+                is_superseded: ended && earlier > 0,
                 original: Original::Present,
                 content,
-                related: true,
-                unique: true,
-                seen: known.mark.offset,
-                rewritten: false,
+                is_related: true,
+                is_unique: true,
+                known_bytes: known.mark.offset,
+                is_written_again: false,
             };
             found.push((id, evidence));
         }
@@ -87,12 +88,12 @@ impl Follower {
         let lines = subject.head.line_hashes(self.key());
         let mut is_beside = false;
         for id in of_head.into_iter().rev() {
-            // Of many that go on differently, and of many that are the same, few are read.
-            let followed = self.catalog.of(id).filter(|other| is_named(other));
+            // Of many files that differ after the first line, or of many identical ones, only a few are read.
+            let followed = self.catalog.by_generation(id).filter(|other| is_followed(other));
             if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
                 continue;
             }
-            // Another life of the same file is no copy of it, even where an inode was used again.
+            // Another generation of the same file is not a copy of it, even if the inode was used again.
             let began_there = self
                 .catalog
                 .history
@@ -101,28 +102,28 @@ impl Follower {
             if began_there {
                 continue;
             }
-            let evidence = match self.catalog.of(id).is_some() {
+            let evidence = match self.catalog.by_generation(id).is_some() {
                 true => self.evidence_of_followed(id, subject)?,
                 false => self.evidence_of_row(id, subject)?,
             };
             is_beside |= evidence.is_some_and(|evidence| {
-                evidence.original == Original::Named && evidence.content != Content::Differs
+                evidence.original == Original::Followed && evidence.content != Content::Differs
             });
             found.extend(evidence.map(|evidence| (id, evidence)));
         }
         Ok(found)
     }
 
-    /// Of a generation that nobody holds.
+    /// Evidence for a generation that no followed file holds.
     fn evidence_of_row(
         &self,
         id: GenerationId,
         subject: &Subject<'_>,
     ) -> io::Result<Option<Evidence>> {
         let row = self.shared.without_file().get(&id).cloned();
-        let Some(known) = self.known(id, row.as_ref()) else { return Ok(None) };
+        let Some(known) = self.unheld_generation(id, row.as_ref()) else { return Ok(None) };
         let intake = row.as_ref().is_some_and(|row| self.is_segment(&row.path));
-        let extended = row.as_ref().is_some_and(|row| is_extended(row, subject));
+        let extended = row.as_ref().is_some_and(|row| extends_short_copy(row, subject));
         if intake || extended || known.file == subject.key {
             return Ok(None);
         }
@@ -136,64 +137,68 @@ impl Follower {
             symlinks::are_related(&row.path, &path) || symlinks::are_related(&row.first_path, &path)
         });
         let unique = related || self.is_unique(&known.identity, mark)?;
-        let rewritten = row.as_ref().is_some_and(|row| is_rewritten(subject, row));
-        let original = self.original_of(&known, row.as_ref().map(|row| row.path.as_path()))?;
+        let rewritten = row.as_ref().is_some_and(|row| is_written_again(subject, row));
+        let original =
+            self.state_of_original(&known, row.as_ref().map(|row| row.path.as_path()))?;
         Ok(Some(Evidence {
-            same_file: false,
-            superseded: false,
+            is_same_file: false,
+            is_superseded: false,
             original,
             content,
-            related,
-            unique,
-            seen: mark.offset,
-            rewritten,
+            is_related: related,
+            is_unique: unique,
+            known_bytes: mark.offset,
+            is_written_again: rewritten,
         }))
     }
 
-    /// Of a generation whose file is followed, or was until a moment ago.
+    /// Evidence for a generation whose file is followed, or was until a moment ago.
     fn evidence_of_followed(
         &self,
         id: GenerationId,
         subject: &Subject<'_>,
     ) -> io::Result<Option<Evidence>> {
-        let Some(original) = self.catalog.of(id).filter(|original| !original.segment) else {
+        let Some(original) = self.catalog.by_generation(id).filter(|original| !original.is_segment)
+        else {
             return Ok(None);
         };
         let Some(row) = &original.row else { return Ok(None) };
-        let standing = match original.stage {
-            Stage::Bereft(_) => Original::Truncated,
-            Stage::Live | Stage::Settled if original.links == 0 => {
-                Original::Unlinked { over: original.quiet_for(self.now()) >= FORGOTTEN }
+        let original_state = match original.stage {
+            Stage::AwaitingCopy(_) => Original::Truncated,
+            Stage::Live | Stage::AwaitingCommit if original.links == 0 => Original::Unlinked {
+                is_quiet: original.quiet_for(self.now()) >= UNLINKED_QUIET_LIMIT,
+            },
+            Stage::Ended if original.place().is_none() => Original::InIntake,
+            Stage::Ended if original.compressed.is_some() => {
+                Original::Unpacked { is_unlinked: original.links == 0 }
             }
-            Stage::Ended if original.place().is_none() => Original::Kept,
-            Stage::Ended if original.packed.is_some() => {
-                Original::Unpacked { unlinked: original.links == 0 }
-            }
-            Stage::Ended => Original::Ended { unlinked: original.links == 0 },
-            _ if is_named(original) => Original::Named,
+            Stage::Ended => Original::Ended { is_unlinked: original.links == 0 },
+            _ if is_followed(original) => Original::Followed,
             _ => return Ok(None),
         };
-        let by_bytes = match standing {
-            Original::Named => true,
-            Original::Unpacked { .. } => subject.tracked.packed.is_none(),
+        let by_bytes = match original_state {
+            Original::Followed => true,
+            Original::Unpacked { .. } => subject.tracked.compressed.is_none(),
             _ => false,
         };
-        let standing = if by_bytes && !self.stands(original, subject)? {
+        let original_state = if by_bytes && !self.still_bears_mark(original, subject)? {
             Original::Doubtful
         } else {
-            standing
+            original_state
         };
         let (content, mark) = match by_bytes {
-            true if standing == Original::Doubtful => {
+            true if original_state == Original::Doubtful => {
                 (self.content_by_mark(subject, &row.mark)?, row.mark)
             }
             true => (content_by_bytes(original, subject)?, row.mark),
             false => match self.shared_mark(original, subject.file)? {
-                // Lines that were added to a copy which lacked the end are no part of it.
-                Some(mark) if is_extended(row, subject) && mark.offset <= row.mark.offset => {
+                // Lines appended to a copy that lacked the end do not belong to the generation.
+                Some(mark)
+                    if extends_short_copy(row, subject) && mark.offset <= row.mark.offset =>
+                {
                     return Ok(None);
                 }
-                Some(mark) => (by_length(subject.tracked.size, row.mark.offset), mark),
+                Some(mark) => (compare_length(subject.tracked.size, row.mark.offset), mark),
                 None => return Ok(None),
             },
         };
@@ -202,14 +207,14 @@ impl Follower {
             symlinks::are_related(&one, &other) || symlinks::are_related(&row.first_path, &other);
         let unique = related || by_bytes || self.is_unique(&row.identity, &mark)?;
         Ok(Some(Evidence {
-            same_file: false,
-            superseded: false,
-            original: standing,
+            is_same_file: false,
+            is_superseded: false,
+            original: original_state,
             content,
-            related,
-            unique,
-            seen: row.mark.offset,
-            rewritten: is_rewritten(subject, row),
+            is_related: related,
+            is_unique: unique,
+            known_bytes: row.mark.offset,
+            is_written_again: is_written_again(subject, row),
         }))
     }
 
@@ -219,15 +224,15 @@ impl Follower {
         mark: &Mark,
     ) -> io::Result<Content> {
         if subject.tracked.size < mark.offset {
-            return Ok(Content::Beginning);
+            return Ok(Content::Prefix);
         }
         Ok(match bears(subject.file, mark, self.key())? {
-            true => by_length(subject.tracked.size, mark.offset),
+            true => compare_length(subject.tracked.size, mark.offset),
             false => Content::Differs,
         })
     }
 
-    /// The last mark of `original` within `file`, if the file bears it.
+    /// The last mark of `original` within the size of `file`, if the bytes before it match.
     pub(in crate::follow) fn shared_mark(
         &self,
         original: &Tracked,
@@ -242,7 +247,7 @@ impl Follower {
         }
     }
 
-    /// No other file that begins alike bears this mark: it lies behind what they have in common.
+    /// No other file with the same head has this mark, so the mark is beyond their common part.
     pub(in crate::follow) fn is_unique(
         &self,
         identity: &Identity,
@@ -253,7 +258,7 @@ impl Follower {
             if known.is_none_or(|known| known.file_key() == identity.file_key()) {
                 continue;
             }
-            let Some(other) = self.catalog.of(other) else { continue };
+            let Some(other) = self.catalog.by_generation(other) else { continue };
             if other.size < mark.offset {
                 continue;
             }
@@ -265,9 +270,13 @@ impl Follower {
         Ok(true)
     }
 
-    /// What has become of a file that nobody holds.
-    fn original_of(&self, known: &Known, path: Option<&Path>) -> io::Result<Original> {
-        if let Some(other) = self.catalog.of_file(known.file) {
+    /// The state of a file that is not open.
+    fn state_of_original(
+        &self,
+        known: &UnheldGeneration,
+        path: Option<&Path>,
+    ) -> io::Result<Original> {
+        if let Some(other) = self.catalog.by_file_key(known.file) {
             let file = other.file_or_wait()?;
             return Ok(match file.map(|file| bears(&file, &known.mark, self.key())) {
                 Some(Ok(true)) => Original::Present,
@@ -276,7 +285,7 @@ impl Follower {
             });
         }
         let Some(path) = path else { return Ok(Original::Missing) };
-        // Of an earlier version, and of a run that was started who knows where.
+        // From an earlier version, relative to an unknown working directory.
         if path.is_relative() {
             return Ok(Original::Unreachable);
         }
@@ -295,7 +304,8 @@ impl Follower {
         })
     }
 
-    /// Where this file is now: under its old path, or another name in the same directory. An error: could not look.
+    /// The present path of a file: its old path, or another name in the same directory. An error means that this could
+    /// not be determined.
     pub(in crate::follow) fn find_file(
         &self,
         path: &Path,
@@ -314,7 +324,8 @@ impl Follower {
         self.listings.borrow_mut().find(directory_of(path), file)
     }
 
-    /// … or in another directory in which the sources look, or into which a link leads.
+    /// As [`Follower::find_file`], but also searches the other directories of the sources and those to which links
+    /// lead.
     pub(in crate::follow) fn find_moved(
         &self,
         path: &Path,
@@ -326,48 +337,52 @@ impl Follower {
         let directories = self.directories_around(std::iter::once(path));
         let found = directories.iter().find_map(|directory| {
             let mut listings = self.listings.borrow_mut();
-            listings.forget(directory);
+            listings.invalidate(directory);
             listings.find(directory, file).ok().flatten()
         });
         Ok(found)
     }
 
-    /// Its content was written when this log was known already: it may have come and gone between two looks. Of an
-    /// uncompressed file its birth tells that.
+    /// Its content was written after this log was first seen, so the file may be a rotation that was missed between two
+    /// scans. For an uncompressed file the birth time has already shown that.
     fn is_recent(&self, tracked: &Tracked) -> bool {
-        if tracked.packed.is_none() {
+        if tracked.compressed.is_none() {
             return true;
         }
         let path = tracked.handle.path();
-        let gone = self.shared.without_file();
-        let held = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
-        let near =
-            gone.values().chain(held).filter(|row| directory_of(&row.path) == directory_of(&path));
-        let known = near.map(|row| row.first_seen).min();
+        let unheld_rows = self.shared.without_file();
+        let open_rows = self.catalog.iter().filter_map(|(_, other)| other.row.as_ref());
+        let in_directory = unheld_rows
+            .values()
+            .chain(open_rows)
+            .filter(|row| directory_of(&row.path) == directory_of(&path));
+        let known = in_directory.map(|row| row.first_seen).min();
         known.is_some_and(|known| tracked.modified.is_some_and(|at| Timestamp::from(at) >= known))
     }
 }
 
-/// See [`Evidence::rewritten`]. What is compared of a compressed file was written when that was.
-fn is_rewritten(subject: &Subject<'_>, row: &GenerationRow) -> bool {
+/// See [`Evidence::is_written_again`]. A compressed file is written later than its content, so its time proves nothing.
+fn is_written_again(subject: &Subject<'_>, row: &GenerationRow) -> bool {
     let (path, modified) = (subject.tracked.handle.path(), subject.tracked.modified);
     let named_alike = path.file_name() == row.path.file_name();
     let later = modified.zip(row.modified).is_some_and(|(at, known)| Timestamp::from(at) > known);
-    named_alike && later && subject.tracked.packed.is_none()
+    named_alike && later && subject.tracked.compressed.is_none()
 }
 
 /// Followed under a name.
-fn is_named(tracked: &Tracked) -> bool {
-    matches!(tracked.stage, Stage::Live | Stage::Settled) && tracked.links > 0 && !tracked.segment
+fn is_followed(tracked: &Tracked) -> bool {
+    matches!(tracked.stage, Stage::Live | Stage::AwaitingCommit)
+        && tracked.links > 0
+        && !tracked.is_segment
 }
 
-/// By their [`Head::line_hashes`]: in the lines that both have.
+/// By their [`Head::line_hashes`]: they differ within the lines that both have.
 fn differ(one: &[u64], other: &[u64]) -> bool {
     let both = one.len().min(other.len());
     both > 0 && one[both - 1] != other[both - 1]
 }
 
-/// The generation is read on in a copy that lacked the end, and the file goes on beyond that.
-fn is_extended(row: &GenerationRow, subject: &Subject<'_>) -> bool {
+/// The generation continues in a copy that lacked the end, and the file is longer than that.
+fn extends_short_copy(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
 }

@@ -1,7 +1,7 @@
-//! Which generation is this file? Evidence is gathered, one table decides, and what was decided is carried out.
+//! Identifies the generation of each file: gathers evidence, asks one decision table, and carries out the decision.
 //!
-//! The look-up order: the descriptor that is held already, the file in which a generation was last seen, a copy, a
-//! new generation.
+//! Order of the candidates: the file that is already open, the file in which a generation was last seen, a copy, a new
+//! generation.
 
 mod candidates;
 pub(in crate::follow) mod decide;
@@ -13,98 +13,102 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use self::decide::{Candidate, Claim, Content, Decision, claim, decide, of_the_longest};
-pub(in crate::follow) use self::evidence::SUSPECTED;
+use self::decide::{Candidate, Claim, Content, Decision, claim, decide, keep_longest};
+pub(in crate::follow) use self::evidence::COPY_QUIET_TIME;
 use self::subject::Subject;
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
 use super::identity::Head;
 use super::notices::{self, Topic};
 use super::open_file;
-use super::startup::FINISHED;
+use super::startup::UNFINISHED_LINE_TIMEOUT;
 use crate::base::timed_fs::File;
 use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;
 
-/// What is to be done with a file.
-enum Verdict {
-    /// Too early to say.
+/// The action for a file.
+enum Action {
+    /// Too early to decide.
     Wait,
     Unpack,
     Binary(&'static str),
-    /// The file of this generation.
+    /// It is the file of this generation.
     Same(GenerationId),
-    /// A copy of this generation, which is read on in it.
+    /// It is a copy of this generation, which continues in it.
     Copy(GenerationId),
-    /// Perhaps a copy.
-    Suspect,
+    /// It may be a copy.
+    PossibleCopy,
     New(Identity),
-    /// Nothing that has to be read.
-    Drop,
+    /// Not to be read.
+    Ignore,
 }
 
 impl Follower {
-    /// All that are undecided, or those of which something new is known.
+    /// Identifies all undecided files (`all`), or only those with new information.
     pub fn identify_undecided(&mut self, all: bool) {
-        self.look_at_what_may_have_been_compressed();
-        let unjudged = std::mem::take(&mut self.work.unjudged);
-        let mut ids = if all { self.undecided() } else { unjudged.into_iter().collect() };
-        // What a file was compressed or copied from is judged before it.
+        self.check_possible_originals();
+        let unjudged = std::mem::take(&mut self.work.to_identify);
+        let mut ids = if all { self.undecided_files() } else { unjudged.into_iter().collect() };
+        // The original of a copy or compressed file is identified before it.
         ids.sort_by_key(|id| {
-            self.catalog.get(*id).map(|tracked| (tracked.packed.is_some(), tracked.links > 0))
+            self.catalog.get(*id).map(|tracked| (tracked.compressed.is_some(), tracked.links > 0))
         });
         if self.identify(&ids, false) {
             self.persist();
         }
     }
 
-    /// Nothing more will be written to this one: what is there decides.
-    pub fn last_call(&mut self, id: FileId) {
+    /// Identifies a file to which nothing more will be written, with the existing bytes.
+    pub fn identify_finally(&mut self, id: FileId) {
         if self.identify(&[id], true) {
             self.persist();
         }
     }
 
-    pub fn undecided(&mut self) -> Vec<FileId> {
-        let attended = self.catalog.attended();
-        let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::undecided);
+    pub fn undecided_files(&mut self) -> Vec<FileId> {
+        let attended = self.catalog.needing_attention();
+        let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::is_undecided);
         attended.into_iter().filter(undecided).collect()
     }
 
-    /// `last_call`: nothing more will come; what is there decides. `true` where something was decided.
+    /// `last_call`: nothing more will be written, so decide with the existing bytes. Returns whether a file was
+    /// identified.
     pub fn identify(&mut self, ids: &[FileId], last_call: bool) -> bool {
         let now = self.now();
-        let mut settled = false;
+        let mut identified = false;
         for id in ids {
-            let Some(tracked) = self.catalog.get(*id).filter(|t| t.undecided()) else { continue };
-            let called = last_call || (tracked.links == 0 && tracked.quiet_for(now) >= SUSPECTED);
-            if !self.is_unpacked(*id, called) {
+            let Some(tracked) = self.catalog.get(*id).filter(|t| t.is_undecided()) else {
+                continue;
+            };
+            let is_final =
+                last_call || (tracked.links == 0 && tracked.quiet_for(now) >= COPY_QUIET_TIME);
+            if !self.is_ready_to_classify(*id, is_final) {
                 continue;
             }
-            match self.judge(*id, called) {
-                Ok(Verdict::Copy(generation)) if self.has_better_copy(*id, generation, called) => {
-                    self.set_stage(*id, Stage::Suspect);
+            match self.classify(*id, is_final) {
+                Ok(Action::Copy(generation)) if self.has_better_copy(*id, generation, is_final) => {
+                    self.set_stage(*id, Stage::PossibleCopy);
                 }
-                Ok(verdict) => self.carry_out(*id, verdict),
-                // What it is compared with is being unpacked again.
+                Ok(action) => self.apply(*id, action),
+                // The file it must be compared with is being unpacked again.
                 Err(error) if open_file::is_unpacking(&error) => {
                     self.shared.unpacking.store(true, Ordering::Release);
                 }
-                Err(error) => self.unreadable(*id, &error),
+                Err(error) => self.report_unreadable(*id, &error),
             }
-            settled |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::Settled);
+            identified |= self.catalog.get(*id).is_some_and(|t| t.stage == Stage::AwaitingCommit);
         }
-        settled
+        identified
     }
 
-    /// Files that are the ones in which generations were last seen, before anything is taken for a copy.
+    /// Binds files in which generations were last seen, before any file is taken for a copy.
     pub fn bind_known(&mut self) {
-        for id in self.undecided() {
-            if !self.catalog.get(id).is_some_and(Tracked::is_whole) {
+        for id in self.undecided_files() {
+            if !self.catalog.get(id).is_some_and(Tracked::is_fully_unpacked) {
                 continue;
             }
-            let Ok(Some((file, head))) = self.opened(id) else { continue };
+            let Ok(Some((file, head))) = self.open_head(id) else { continue };
             let Some(subject) = self.subject(id, &file, &head) else { continue };
             if let Ok(Some(generation)) = self.same_file(&subject) {
                 self.bind(id, generation);
@@ -112,7 +116,7 @@ impl Follower {
         }
     }
 
-    fn unreadable(&mut self, id: FileId, error: &io::Error) {
+    fn report_unreadable(&mut self, id: FileId, error: &io::Error) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         let text = notices::cannot_open(&path, error);
@@ -120,8 +124,8 @@ impl Follower {
         self.shared.board.post(topic, Level::Error, self.shared.clock.now(), text);
     }
 
-    /// The open file and its beginning; `None` where there is nothing to go by yet.
-    fn opened(&self, id: FileId) -> io::Result<Option<(Arc<File>, Head)>> {
+    /// The open file and its head; `None` while it is empty or without device and inode.
+    fn open_head(&self, id: FileId) -> io::Result<Option<(Arc<File>, Head)>> {
         let Some(tracked) = self.catalog.get(id) else { return Ok(None) };
         if tracked.size == 0 || tracked.place().is_none() {
             return Ok(None);
@@ -131,31 +135,31 @@ impl Follower {
         Ok((!head.is_empty()).then_some((file, head)))
     }
 
-    fn judge(&self, id: FileId, last_call: bool) -> io::Result<Verdict> {
-        let Some((file, head)) = self.opened(id)? else { return Ok(Verdict::Wait) };
-        let Some(subject) = self.subject(id, &file, &head) else { return Ok(Verdict::Wait) };
+    fn classify(&self, id: FileId, last_call: bool) -> io::Result<Action> {
+        let Some((file, head)) = self.open_head(id)? else { return Ok(Action::Wait) };
+        let Some(subject) = self.subject(id, &file, &head) else { return Ok(Action::Wait) };
         let tracked = subject.tracked;
-        if tracked.packed.is_none() && head.compression().is_some() {
-            return Ok(Verdict::Unpack);
+        if tracked.compressed.is_none() && head.compression().is_some() {
+            return Ok(Action::Unpack);
         }
         if let Some(what) = head.binary() {
-            return Ok(Verdict::Binary(what));
+            return Ok(Action::Binary(what));
         }
         if let Some(generation) = self.same_file(&subject)? {
-            return Ok(Verdict::Same(generation));
+            return Ok(Action::Same(generation));
         }
-        // A single line without a line end is one when nothing was written for long.
-        let quiet = tracked.quiet_for(self.now()) >= FINISHED;
-        let over = last_call || tracked.packed.is_some() || quiet;
-        let len = if over { Some(head.final_len()) } else { head.settled_len() };
-        let Some(len) = len else { return Ok(Verdict::Wait) };
+        // A single line without a line end counts as complete when nothing was written for long.
+        let quiet = tracked.quiet_for(self.now()) >= UNFINISHED_LINE_TIMEOUT;
+        let is_complete = last_call || tracked.compressed.is_some() || quiet;
+        let len = if is_complete { Some(head.final_len()) } else { head.complete_len() };
+        let Some(len) = len else { return Ok(Action::Wait) };
         let identity = head.identity(len, subject.key.inode, subject.key.birth, self.key());
-        if tracked.segment {
-            // Whatever came in before: the same input twice is twice the same.
-            return Ok(Verdict::New(identity));
+        if tracked.is_segment {
+            // Standard input is always new: the same input given twice is two inputs.
+            return Ok(Action::New(identity));
         }
         let candidate = Candidate {
-            refilled: self.is_refilled(&subject)?,
+            has_new_content: self.has_reused_file(&subject)?,
             ..self.candidate(tracked, last_call)
         };
         let evidence = self.evidence_of_copies(&subject, &identity)?;
@@ -163,33 +167,33 @@ impl Follower {
             .iter()
             .map(|(id, evidence)| (*id, claim(&candidate, evidence), *evidence))
             .collect();
-        let claims = of_the_longest(&claims);
+        let claims = keep_longest(&claims);
         Ok(match decide(&candidate, &claims) {
-            Decision::Same(generation) => Verdict::Same(generation),
-            Decision::Copy(generation) => Verdict::Copy(generation),
-            Decision::Suspect => Verdict::Suspect,
-            Decision::New => Verdict::New(identity),
-            Decision::Drop => Verdict::Drop,
+            Decision::Same(generation) => Action::Same(generation),
+            Decision::Copy(generation) => Action::Copy(generation),
+            Decision::PossibleCopy => Action::PossibleCopy,
+            Decision::New => Action::New(identity),
+            Decision::Ignore => Action::Ignore,
         })
     }
 
-    /// Another file holds more of the same generation, or may do so when it is unpacked.
-    fn has_better_copy(&mut self, id: FileId, generation: GenerationId, called: bool) -> bool {
+    /// Another file holds more of the same generation, or may do so once it is unpacked.
+    fn has_better_copy(&mut self, id: FileId, generation: GenerationId, is_final: bool) -> bool {
         let size = |follower: &Self, id| follower.catalog.get(id).map_or(0, |tracked| tracked.size);
-        let this = size(self, id);
-        let undecided = self.undecided();
-        let rivals = undecided.into_iter().filter(|rival| *rival != id);
-        rivals.into_iter().any(|rival| {
-            let Some(tracked) = self.catalog.get(rival) else { return false };
+        let own_size = size(self, id);
+        let undecided = self.undecided_files();
+        let others = undecided.into_iter().filter(|other| *other != id);
+        others.into_iter().any(|other| {
+            let Some(tracked) = self.catalog.get(other) else { return false };
             if tracked.is_unpacking() {
-                return !called;
+                return !is_final;
             }
-            let claims = || match self.judge(rival, true) {
-                Ok(Verdict::Copy(of)) => of == generation,
+            let claims = || match self.classify(other, true) {
+                Ok(Action::Copy(of)) => of == generation,
                 Ok(_) => false,
-                Err(error) => open_file::is_unpacking(&error) && !called,
+                Err(error) => open_file::is_unpacking(&error) && !is_final,
             };
-            size(self, rival) > this && claims()
+            size(self, other) > own_size && claims()
         })
     }
 
@@ -205,36 +209,36 @@ impl Follower {
         Ok(same.map(|(generation, _)| *generation))
     }
 
-    /// It held another life, be it one that is read on in a copy. Where inodes come again and there are no birth times,
-    /// nobody knows.
-    fn is_refilled(&self, subject: &Subject<'_>) -> io::Result<bool> {
+    /// The file held another generation before, which may continue in a copy. Unknown where inodes are reused and there
+    /// are no birth times.
+    fn has_reused_file(&self, subject: &Subject<'_>) -> io::Result<bool> {
         let evidence = self.evidence_of_file(subject)?;
         let other = evidence.iter().any(|(_, evidence)| evidence.content < Content::All);
-        Ok((other || self.went_on_without(subject)?) && subject.key.birth != 0)
+        Ok((other || self.continues_elsewhere(subject)?) && subject.key.birth != 0)
     }
 
-    fn carry_out(&mut self, id: FileId, verdict: Verdict) {
-        match verdict {
-            Verdict::Wait => {}
-            Verdict::Unpack => self.unpack_if_compressed(id),
-            Verdict::Binary(what) => self.refuse(id, what),
-            Verdict::Same(generation) => self.bind(id, generation),
-            Verdict::Copy(generation) => self.take_for_copy(id, generation),
-            Verdict::Suspect => self.set_stage(id, Stage::Suspect),
-            Verdict::New(identity) => self.begin(id, identity),
-            Verdict::Drop => self.drop_file(id),
+    fn apply(&mut self, id: FileId, action: Action) {
+        match action {
+            Action::Wait => {}
+            Action::Unpack => self.unpack_if_compressed(id),
+            Action::Binary(what) => self.reject_binary(id, what),
+            Action::Same(generation) => self.bind(id, generation),
+            Action::Copy(generation) => self.bind_as_copy(id, generation),
+            Action::PossibleCopy => self.set_stage(id, Stage::PossibleCopy),
+            Action::New(identity) => self.begin_generation(id, identity),
+            Action::Ignore => self.stop_following(id),
         }
     }
 
-    /// The generation is read on in this file, which is its copy.
-    fn take_for_copy(&mut self, id: FileId, generation: GenerationId) {
+    /// Continues the generation in this file, which is its copy.
+    fn bind_as_copy(&mut self, id: FileId, generation: GenerationId) {
         let Some(copy) = self.catalog.get(id) else { return };
         let (path, size) = (copy.handle.path(), copy.size);
-        let original = self.catalog.of(generation).map(|tracked| tracked.handle.id);
+        let original = self.catalog.by_generation(generation).map(|tracked| tracked.handle.id);
         let seen = match original {
             Some(original) => {
                 let seen = self.catalog.get(original).map_or(0, |tracked| tracked.size);
-                self.adopt(original, id);
+                self.continue_in_copy(original, id);
                 seen
             }
             None => {
@@ -244,7 +248,7 @@ impl Follower {
                 seen
             }
         };
-        let row = self.catalog.of(generation).and_then(|tracked| tracked.row.as_ref());
+        let row = self.catalog.by_generation(generation).and_then(|tracked| tracked.row.as_ref());
         if let Some(row) = row
             && size <= seen
             && row.first_path != absolute(&path)
@@ -261,13 +265,13 @@ impl Follower {
         }
     }
 
-    fn refuse(&mut self, id: FileId, what: &str) {
-        self.set_stage(id, Stage::Refused);
+    fn reject_binary(&mut self, id: FileId, what: &str) {
+        self.set_stage(id, Stage::Rejected);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let path = tracked.handle.path();
-        let reason = format!("{what}, not text: not read");
-        // What is said of standard input is said when it has ended.
-        let segment = tracked.segment;
+        let reason = format!("{what}, not text; not read");
+        // For standard input this is reported when the input has ended.
+        let segment = tracked.is_segment;
         let state = if segment { FileState::Ended } else { FileState::Unreadable { reason } };
         tracked.handle.update(|known| known.facts.state = state);
         if !segment {

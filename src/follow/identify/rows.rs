@@ -1,4 +1,4 @@
-//! The row of a generation: begun for a new one, taken up for one that is known.
+//! Creates the row of a new generation, and continues the row of a known one.
 
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
@@ -8,7 +8,7 @@ use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::cuts::drop_needless_cut;
 use crate::follow::directory_check::home_of;
 use crate::follow::file_sample::{
-    LOOKED_BACK, last_line_end, looks_binary, read_sample, sample_is_enough,
+    LINE_SEARCH_BYTES, last_line_end, looks_binary, read_sample, sample_is_enough,
 };
 use crate::follow::follower::Follower;
 use crate::follow::identity::{Head, mark_at, next_mark};
@@ -17,7 +17,7 @@ use crate::format::detection;
 use crate::state::{GenerationRow, absolute};
 
 impl Follower {
-    /// The generation goes on in this file, where it was left.
+    /// Continues the generation in this file, at the known position.
     pub fn bind(&mut self, id: FileId, generation: GenerationId) {
         let row = self.shared.without_file().get(&generation).cloned();
         let Some(row) = row else { return self.bind_by_position(id, generation) };
@@ -26,14 +26,14 @@ impl Follower {
 
     fn bind_row(&mut self, id: FileId, mut row: GenerationRow) {
         let (now, key) = (self.shared.clock.now(), *self.key());
-        let told = self.catalog.history.told(row.id);
+        let sink_end = self.catalog.history.sink_end(row.id);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
         row.ended = None;
         row.absence = None;
-        place_in(&mut row, tracked);
-        tracked.floor = tracked.size.max(row.end()).max(told);
-        tracked.vote_open = tracked.handle.source.format.is_none()
+        set_location(&mut row, tracked);
+        tracked.possibly_handed = tracked.size.max(row.end()).max(sink_end);
+        tracked.needs_vote = tracked.handle.source.format.is_none()
             && row.formats.len() == 1
             && !read_sample(&file, row.mark.offset, row.encoding)
                 .is_ok_and(|sample| sample_is_enough(&sample));
@@ -47,31 +47,32 @@ impl Follower {
             (row.mark, row.unfinished) = (mark, None);
             tracked.push_mark(mark);
         }
-        if told > tracked.size {
-            // Seen shortly before a kill, and not in the copy that is left.
-            row.reached = row.reached.max(told);
+        if sink_end > tracked.size {
+            // These bytes were seen shortly before a kill and are missing in the remaining copy.
+            row.reached = row.reached.max(sink_end);
         }
-        self.settle_with(id, row);
+        self.publish_once_durable(id, row);
     }
 
-    /// The state has lost it, and a sink's own position tells which generation it is: it has the id and the offsets
-    /// that it had, and the sink's cursor holds.
+    /// Continues a generation whose row is lost but which a sink's own position names: it keeps its id and offsets, so
+    /// the sink's cursor stays valid.
     fn bind_by_position(&mut self, id: FileId, generation: GenerationId) {
         let known = self.catalog.history.identity(generation).cloned();
-        let Some((identity, mark)) = known.zip(self.catalog.history.only_mark(generation)) else {
+        let Some((identity, mark)) = known.zip(self.catalog.history.mark_without_row(generation))
+        else {
             return;
         };
-        self.begin_as(id, generation, identity, Some(mark));
+        self.begin_generation_as(id, generation, identity, Some(mark));
     }
 
-    /// A generation that nobody has seen before.
-    pub fn begin(&mut self, id: FileId, identity: Identity) {
-        let (generation, identity) = self.catalog.history.next_life(identity, self.key());
-        self.begin_as(id, generation, identity, None);
+    /// Begins a generation that was never seen before.
+    pub fn begin_generation(&mut self, id: FileId, identity: Identity) {
+        let (generation, identity) = self.catalog.history.next_generation(identity, self.key());
+        self.begin_generation_as(id, generation, identity, None);
     }
 
-    /// `seen`: what was seen of it before the state was lost.
-    fn begin_as(
+    /// `seen`: the furthest mark known before the state was lost.
+    fn begin_generation_as(
         &mut self,
         id: FileId,
         generation: GenerationId,
@@ -79,28 +80,29 @@ impl Follower {
         seen: Option<Mark>,
     ) {
         let key = *self.key();
-        let told = self.catalog.history.told(generation);
-        let fresh = self.catalog.get(id).is_some_and(|t| t.early && self.fresh[t.source]);
+        let sink_end = self.catalog.history.sink_end(generation);
+        let fresh =
+            self.catalog.get(id).is_some_and(|t| t.existed_before_start && self.fresh[t.source]);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(file) = tracked.file() else { return };
         let Ok(Some(mark)) = mark_at(&file, tracked.size, &key) else { return };
         let at_end = tracked.handle.source.start == Start::End && fresh && seen.is_none();
-        // Where that cannot be read it is judged again.
-        self.work.unjudged.insert(id);
+        // If reading fails here, the file is identified again.
+        self.work.to_identify.insert(id);
         let raw = read_sample(&file, tracked.size, Encoding::Utf8);
         let Ok(encoding) = raw.map(|raw| Encoding::of(&raw)) else { return };
         let first_size = tracked.first_size.min(tracked.size);
         let start = if at_end { start_at_end(&file, first_size, encoding) } else { 0 };
         let Ok(sample) = read_sample(&file, tracked.size, encoding) else { return };
-        let head = Head::read(&file).ok().filter(|head| head.fits(&identity, &key));
+        let head = Head::read(&file).ok().filter(|head| head.matches(&identity, &key));
         let Some(head) = head else {
-            // Another life began between two looks at it.
-            self.work.unjudged.insert(id);
+            // The file was replaced between two reads.
+            self.work.to_identify.insert(id);
             return;
         };
         if looks_binary(&sample) {
             let path = tracked.handle.path();
-            let text = match tracked.segment {
+            let text = match tracked.is_segment {
                 true => notices::stdin::looks_binary(),
                 false => notices::looks_binary(&path),
             };
@@ -108,7 +110,7 @@ impl Follower {
             self.shared.board.post(topic, Level::Warning, tracked.opened, text);
         }
         tracked.line_hashes = head.line_hashes(&key);
-        tracked.vote_open = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
+        tracked.needs_vote = tracked.handle.source.format.is_none() && !sample_is_enough(&sample);
         let modified = tracked.modified.map_or(tracked.opened, Timestamp::from);
         let mut row = GenerationRow {
             id: generation,
@@ -120,7 +122,7 @@ impl Follower {
             modified: None,
             start,
             mark,
-            reached: if told > tracked.size { told } else { 0 },
+            reached: if sink_end > tracked.size { sink_end } else { 0 },
             unfinished: None,
             encoding,
             formats: vec![vote(tracked.handle.source.format.as_deref(), &sample)],
@@ -134,43 +136,44 @@ impl Follower {
             home: None,
             identity,
         };
-        place_in(&mut row, tracked);
+        set_location(&mut row, tracked);
         if let Some(seen) = seen {
             tracked.push_mark(seen);
-            tracked.floor = seen.offset;
+            tracked.possibly_handed = seen.offset;
         }
         tracked.push_mark(mark);
-        self.settle_with(id, row);
+        self.publish_once_durable(id, row);
     }
 
-    /// Published once it is durable.
-    fn settle_with(&mut self, id: FileId, row: GenerationRow) {
-        // Its row stays where readers find it until the file is published, and waits like the file.
+    /// The file is published once its row is durable.
+    fn publish_once_durable(&mut self, id: FileId, row: GenerationRow) {
+        // FileUsers find the row without a file until the file is published. It must not count as ended meanwhile.
         if let Some(gone) = self.shared.without_file().get_mut(&row.id) {
             gone.ended = None;
         }
         self.shared.mark(row.id);
-        self.catalog.give_row(id, row);
-        self.set_stage(id, Stage::Settled);
+        self.catalog.set_row(id, row);
+        self.set_stage(id, Stage::AwaitingCommit);
         self.pending.change_urgently(id);
     }
 }
 
-/// The row says where its file is.
-pub(in crate::follow) fn place_in(row: &mut GenerationRow, tracked: &Tracked) {
+/// Updates the row with the path, device and times of its file.
+pub(in crate::follow) fn set_location(row: &mut GenerationRow, tracked: &Tracked) {
     row.set_path(&tracked.handle.path());
     row.source = tracked.handle.source.name.to_string();
     row.modified = tracked.modified.map(Timestamp::from);
     row.device = tracked.place().map_or(row.device, |place| place.device);
-    row.home = tracked.real().and_then(|real| home_of(real, &row.path));
+    row.home = tracked.real_path().and_then(|real| home_of(real, &row.path));
     let began = row.identity.file_key();
     row.moved = tracked.file_key().filter(|file| *file != began);
 }
 
-/// Behind the last line that was there at first sight; what has no line yet is not passed over.
+/// The end of the last complete line that existed when the file was found; 0 if there is no complete line in a small
+/// file.
 fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
     last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
-        0..=LOOKED_BACK => 0,
+        0..=LINE_SEARCH_BYTES => 0,
         _ => first_size,
     })
 }

@@ -1,4 +1,4 @@
-//! The file that the question is about.
+//! The file to be identified.
 
 use crate::base::timed_fs::File;
 
@@ -6,7 +6,7 @@ use crate::event::FileKey;
 use crate::follow::catalog::Tracked;
 use crate::follow::identity::Head;
 
-/// The file that is to be identified, as it lies open.
+/// The file to be identified, open, with its head.
 pub(super) struct Subject<'a> {
     pub tracked: &'a Tracked,
     pub file: &'a File,

@@ -19,10 +19,10 @@ impl Follower {
         self.shared.config.intake.as_ref().is_some_and(|intake| intake.is_segment(path))
     }
 
-    pub fn tend_intake(&mut self) {
-        let attended = self.catalog.attended();
+    pub fn clean_up_segments(&mut self) {
+        let attended = self.catalog.needing_attention();
         let segments = attended.into_iter().filter_map(|id| self.catalog.get(id));
-        let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.segment).collect();
+        let segments: Vec<&Tracked> = segments.filter(|tracked| tracked.is_segment).collect();
         self.shared
             .stdin_progress
             .set_unpacking(segments.iter().any(|segment| is_being_unpacked(segment)));
@@ -36,15 +36,15 @@ impl Follower {
         for (id, stage, nothing) in over {
             match stage {
                 _ if nothing => self.remove_unread_segment(id),
-                Stage::Unsettled | Stage::Suspect => {
-                    self.look(id);
-                    self.last_call(id);
+                Stage::Unidentified | Stage::PossibleCopy => {
+                    self.check_file(id);
+                    self.identify_finally(id);
                 }
                 Stage::Live => self.end_segment(id),
                 // A compressed segment ends when its unpacked bytes are published, whether more of the stream arrives
                 // or not.
                 Stage::Ended if self.catalog.get(id).is_some_and(is_being_unpacked) => {
-                    self.look(id);
+                    self.check_file(id);
                 }
                 Stage::Ended => {
                     self.note_end_of_segment(id);
@@ -57,7 +57,7 @@ impl Follower {
 
     /// Ends a segment: its last record is complete, and later reads split it in the same way.
     fn end_segment(&mut self, id: FileId) {
-        self.look(id);
+        self.check_file(id);
         // The compressed stream has grown since it was unpacked.
         if self.catalog.get(id).is_some_and(is_being_unpacked) {
             return;
@@ -107,7 +107,7 @@ impl Follower {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
         self.forget_segment(id);
-        self.drop_file(id);
+        self.stop_following(id);
         remove(&path);
     }
 
@@ -138,18 +138,18 @@ impl Follower {
         remove(&path);
         if let Some(before) = self.read_segment.replace(id) {
             self.forget_segment(before);
-            self.give_up(before);
+            self.close_file(before);
         }
     }
 
     /// Removes segments that were only viewed: no delivery was requested, and no sink has started to read them.
-    pub fn forget_what_was_looked_at(&mut self) {
+    pub fn forget_viewed_segments(&mut self) {
         let looking = self.shared.config.intake.as_ref().is_some_and(|intake| intake.looking);
         if !looking || self.shared.stdin_progress.is_delivery_requested() {
             return;
         }
         let Some(store) = self.shared.store.get().cloned() else { return };
-        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.segment) {
+        for (_, tracked) in self.catalog.iter().filter(|(_, tracked)| tracked.is_segment) {
             let here =
                 written_file(tracked).is_some_and(|p| self.shared.stdin_progress.was_made_here(p));
             let row = tracked.row.as_ref();
@@ -169,38 +169,38 @@ impl Follower {
 
 /// The file that standard input is written to; for a compressed segment not the unpacked copy that is read.
 fn written_file(segment: &Tracked) -> Option<Place> {
-    match &segment.packed {
+    match &segment.compressed {
         Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
         None => segment.place(),
     }
 }
 
 fn is_being_unpacked(segment: &Tracked) -> bool {
-    segment.packed.as_ref().is_some_and(|packed| {
+    segment.compressed.as_ref().is_some_and(|packed| {
         packed.progress() == Progress::Unfinished || packed.version() != packed.version_now()
     })
 }
 
 fn has_nothing_to_read(segment: &Tracked) -> bool {
-    let Some(packed) = &segment.packed else { return segment.stage == Stage::Refused };
+    let Some(packed) = &segment.compressed else { return segment.stage == Stage::Rejected };
     let tried = match packed.progress() {
         Progress::Complete | Progress::Cut | Progress::Corrupt(_) => packed.size() == 0,
         Progress::Unfinished | Progress::Full | Progress::Failed(_) => false,
     };
-    !is_being_unpacked(segment) && (tried || segment.stage == Stage::Refused)
+    !is_being_unpacked(segment) && (tried || segment.stage == Stage::Rejected)
 }
 
 /// The loss of an ended segment that could not be read completely, and its notice.
 fn unread(segment: &Tracked) -> Option<(InputLoss, String)> {
     let of_bytes = |unread, text| Some((InputLoss { unread, cut: 0 }, text));
-    if segment.stage == Stage::Refused {
-        let named = segment.named().and_then(|file| file.metadata().ok());
+    if segment.stage == Stage::Rejected {
+        let named = segment.named_file().and_then(|file| file.metadata().ok());
         let unread = named.map_or(segment.size, |metadata| metadata.len());
         let head = segment.file().and_then(|file| Head::read(&file).ok());
         let what = head.and_then(|head| head.binary()).unwrap_or("data");
         return of_bytes(unread, notices::stdin::no_text(what, unread));
     }
-    let packed = segment.packed.as_ref()?;
+    let packed = segment.compressed.as_ref()?;
     let held = packed.size();
     let unread = if held == 0 { packed.version().0 } else { packed.not_taken().max(1) };
     match packed.progress() {

@@ -44,7 +44,7 @@ enum Step {
 
 impl Follower {
     /// Copies one step for the first file that needs it; `true` if more is left to copy at once.
-    pub fn rescue_on(&mut self) -> bool {
+    pub fn rescue_next_piece(&mut self) -> bool {
         while let Some(id) = self.work.rescuing.first().copied() {
             match self.copy_step(id) {
                 Ok(Step::More) => return true,
@@ -59,16 +59,16 @@ impl Follower {
     }
 
     /// Finds deleted files with unread bytes to save, and removes saved bytes that all consumers have read.
-    pub fn tend_rests(&mut self) {
+    pub fn update_rests(&mut self) {
         if self.shared.config.intake.as_ref().is_none_or(|intake| intake.rescue == 0) {
             return;
         }
         let nameless = |t: &Tracked| {
             let settled = matches!(t.stage, Stage::Live | Stage::Ended);
-            t.links == 0 && t.place().is_some() && settled && !t.segment
+            t.links == 0 && t.place().is_some() && settled && !t.is_segment
         };
         let mut over = Vec::new();
-        for id in self.catalog.attended() {
+        for id in self.catalog.needing_attention() {
             let Some(tracked) = self.catalog.get(id) else { continue };
             let Some(row) = &tracked.row else { continue };
             let held = row.rest.is_some();
@@ -97,16 +97,16 @@ impl Follower {
             let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.place().is_some()) else {
                 continue;
             };
-            if let Some(metadata) = tracked.named().and_then(|file| file.metadata().ok()) {
+            if let Some(metadata) = tracked.named_file().and_then(|file| file.metadata().ok()) {
                 tracked.links = metadata.nlink();
             }
             if tracked.links == 0 {
                 // It may have been written to since the last check.
-                self.look(id);
+                self.check_file(id);
             }
         }
-        self.tend_rests();
-        while self.rescue_on() {
+        self.update_rests();
+        while self.rescue_next_piece() {
             // Copied bytes count only once their row is durable, and a second signal may end this at any step.
             self.persist_when_due();
         }
@@ -148,7 +148,7 @@ impl Follower {
 
     /// The number of bytes that may still be saved, by the limit and by the free disk space.
     fn room(&self, intake: &Intake) -> io::Result<u64> {
-        let ours = self.held().filter_map(|tracked| tracked.row.as_ref()?.rest);
+        let ours = self.identified_files().filter_map(|tracked| tracked.row.as_ref()?.rest);
         let held: u64 = ours.map(|rest| rest.upto - rest.from).sum();
         let gone = self.shared.without_file();
         let of_others: u64 =
@@ -199,7 +199,7 @@ impl Follower {
         self.pending.change(id);
         self.remove_rest(generation);
         if self.catalog.get(id).is_some_and(|tracked| tracked.place().is_none()) {
-            self.give_up(id);
+            self.close_file(id);
         }
     }
 
@@ -242,7 +242,7 @@ impl Follower {
         drop(gone);
         for row in kept {
             let (id, path) = (row.id, row.path.clone());
-            if self.catalog.of(id).is_some() {
+            if self.catalog.by_generation(id).is_some() {
                 continue;
             }
             let by_name = || self.sources.iter().position(|s| *s.name == *row.source);
@@ -280,12 +280,12 @@ impl Follower {
         let length = rest.upto - rest.from;
         self.post_rest_notice(row.id, Level::Info, notices::rest_kept(&row.path, length));
         let mut tracked = self.tracked_rest(source, &row, Arc::new(file.into()));
-        tracked.stage = Stage::Settled;
+        tracked.stage = Stage::AwaitingCommit;
         tracked.push_mark(row.mark);
         let id = tracked.handle.id;
         self.shared.add_file(tracked.handle.clone());
         self.catalog.insert(tracked, None);
-        self.catalog.give_row(id, row);
+        self.catalog.set_row(id, row);
         self.pending.change_urgently(id);
         Ok(())
     }
@@ -323,7 +323,7 @@ impl Follower {
         }
         // If the copy cannot be opened, the descriptor is kept.
         let Some(rest) = self.open_rest(id) else { return };
-        self.catalog.read_on_in(id, Some(rest));
+        self.catalog.continue_in(id, Some(rest));
         self.shared.notify_changes();
     }
 

@@ -92,7 +92,8 @@ impl Worker {
         let wait =
             self.retry_backoff.record_failure(after, blocked, now, self.in_flight.delivery_number);
         let (behind, wait) = (bytes::size(self.progress.outstanding()), bytes::duration(wait));
-        self.report.error(format!("{error}; {behind} pending in the log files; next try in {wait}"));
+        self.report
+            .error(format!("{error}; {behind} pending in the log files; next try in {wait}"));
     }
 
     /// The target accepted a body of this size.

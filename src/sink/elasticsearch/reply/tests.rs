@@ -187,7 +187,9 @@ fn missing_shards_block_and_pipeline_drops_are_recognised() {
     let fails = item(500, "fail_processor_exception", "not this one");
     let broke = item(500, "null_pointer_exception", "null");
     let outcomes = each(&[shards, dropped, fails, broke]);
-    assert!(matches!(&outcomes[0], Outcome::Blocked(why) if why.contains("no active primary shard")));
+    assert!(
+        matches!(&outcomes[0], Outcome::Blocked(why) if why.contains("no active primary shard"))
+    );
     assert_eq!(outcomes[1], Outcome::Dropped);
     assert!(matches!(&outcomes[2], Outcome::Fails { own: true, .. }));
     assert!(matches!(&outcomes[3], Outcome::Fails { own: false, .. }));

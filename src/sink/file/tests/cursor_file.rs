@@ -110,7 +110,10 @@ async fn damage_before_the_last_line_is_refused_and_not_changed() {
         damaged[end - 30] ^= 1;
         fs::write(cursor_file(&path), &damaged).unwrap();
         let text = refused(sink_at(&path).resume().await);
-        assert!(text.contains("damaged") && text.contains("restore the right .cursor file"), "{text}");
+        assert!(
+            text.contains("damaged") && text.contains("restore the right .cursor file"),
+            "{text}"
+        );
         assert_eq!(fs::read(cursor_file(&path)).unwrap(), damaged);
         assert_eq!(fs::metadata(&path).unwrap().len(), 16);
     }
