@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
-use logwarden::archive::{Archive, Fact, Generations, Reader, encode};
+use logwarden::archive::{Archive, GenerationFacts, Generations, Reader, encode};
 use logwarden::base::Timestamp;
 use logwarden::event::{Batch, Cursor, Encoding, Generation, GenerationId, IdKey, Identity};
 use logwarden::format::{Context, End, Framer, detection};
@@ -131,7 +131,7 @@ fn generate(make: Make, events: usize) -> String {
 struct Known;
 
 impl Generations for Known {
-    fn fact(&self, _: GenerationId) -> Option<Fact> {
+    fn fact(&self, _: GenerationId) -> Option<GenerationFacts> {
         None
     }
 }

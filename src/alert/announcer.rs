@@ -19,7 +19,7 @@ const MAX_KEPT: usize = 10_000;
 
 /// One announcement, shown to the operator as a message.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum Announcement {
     Transition(Transition),
     /// Incidents of the history that are resolved and too old to be announced one by one.
     Earlier {
@@ -27,7 +27,7 @@ pub enum Told {
         fired: u64,
     },
     /// Live lines of a source whose timestamps disagree with the clock.
-    Skewed {
+    ClockSkew {
         source: Arc<str>,
         path: Arc<str>,
         ahead: bool,
@@ -44,11 +44,11 @@ pub enum Told {
     },
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Told::Transition(transition) => transition.fmt(f),
-            Told::Earlier { rule, fired } => {
+            Announcement::Transition(transition) => transition.fmt(f),
+            Announcement::Earlier { rule, fired } => {
                 let times = if *fired == 1 {
                     "once".into()
                 } else {
@@ -56,7 +56,7 @@ impl fmt::Display for Told {
                 };
                 write!(f, "{}: fired {times} in existing lines, resolved", sanitize::line(rule))
             }
-            Told::Skewed { source, path, ahead, by } => {
+            Announcement::ClockSkew { source, path, ahead, by } => {
                 let (path, source) = (sanitize::line(path), sanitize::line(source));
                 let (by, where_) =
                     (bytes::duration(*by), if *ahead { "ahead of" } else { "behind" });
@@ -66,12 +66,12 @@ impl fmt::Display for Told {
                      program logs in another time zone, set the timezone of source {source}"
                 )
             }
-            Told::ClockBack { by } => write!(
+            Announcement::ClockBack { by } => write!(
                 f,
                 "the system clock went back by {}; rules continue by the new time",
                 bytes::duration(*by)
             ),
-            Told::Late { rule, matches } => {
+            Announcement::Late { rule, matches } => {
                 let (rule, count) = (sanitize::line(rule), bytes::count(*matches));
                 let noun = if *matches == 1 { "match" } else { "matches" };
                 write!(
@@ -129,14 +129,14 @@ impl Announcer {
         transition: Transition,
         live: bool,
         now: Timestamp,
-        announce: &mut dyn FnMut(Told),
+        announce: &mut dyn FnMut(Announcement),
     ) {
         if self.announce_all {
-            return announce(Told::Transition(transition));
+            return announce(Announcement::Transition(transition));
         }
         match transition.change {
             Change::Resolved if self.announced.remove(&id(&transition)) => {
-                announce(Told::Transition(transition));
+                announce(Announcement::Transition(transition));
             }
             Change::Fired if live => {
                 self.take_from_history(&transition);
@@ -156,14 +156,14 @@ impl Announcer {
     }
 
     /// The history has been read: announces incidents that are firing or ended recently, and counts the rest.
-    pub fn on_history_read(&mut self, now: Timestamp, announce: &mut dyn FnMut(Told)) {
+    pub fn on_history_read(&mut self, now: Timestamp, announce: &mut dyn FnMut(Announcement)) {
         self.history_read = true;
         for Incident { fired, resolved } in std::mem::take(&mut self.kept) {
             match resolved {
                 None => self.announce_firing(fired, announce),
                 Some(resolved) if now.since(resolved.last) < MAX_ALERT_AGE => {
-                    announce(Told::Transition(fired));
-                    announce(Told::Transition(resolved));
+                    announce(Announcement::Transition(fired));
+                    announce(Announcement::Transition(resolved));
                 }
                 Some(_) => self.count(&fired),
             }
@@ -171,19 +171,19 @@ impl Announcer {
     }
 
     /// Announces the counts since the last call, once the history has been read.
-    pub fn announce_earlier(&mut self, announce: &mut dyn FnMut(Told)) {
+    pub fn announce_earlier(&mut self, announce: &mut dyn FnMut(Announcement)) {
         self.counted.clear();
         for (rule, fired) in std::mem::take(&mut self.earlier) {
             if fired > 0 {
-                announce(Told::Earlier { rule, fired });
+                announce(Announcement::Earlier { rule, fired });
             }
         }
     }
 
     /// Announces a firing incident, once.
-    fn announce_firing(&mut self, fired: Transition, announce: &mut dyn FnMut(Told)) {
+    fn announce_firing(&mut self, fired: Transition, announce: &mut dyn FnMut(Announcement)) {
         if self.announced.insert(id(&fired)) {
-            announce(Told::Transition(fired));
+            announce(Announcement::Transition(fired));
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::announcer::Told;
+use super::announcer::Announcement;
 use crate::base::Timestamp;
 use crate::event::{Event, Flags, SourceName};
 
@@ -32,7 +32,12 @@ struct Streak {
 
 impl SkewDetector {
     /// Checks a live event, read at `now`.
-    pub fn on_event(&mut self, event: &Event<'_>, now: Timestamp, announce: &mut dyn FnMut(Told)) {
+    pub fn on_event(
+        &mut self,
+        event: &Event<'_>,
+        now: Timestamp,
+        announce: &mut dyn FnMut(Announcement),
+    ) {
         let flags = event.record.flags;
         let excluded =
             [Flags::TIME_PREVIOUS, Flags::TIME_SEEN, Flags::QUIET].map(|flag| flags.contains(flag));
@@ -60,7 +65,7 @@ impl SkewDetector {
             self.streaks.remove(source);
             self.announced.insert((source.clone(), ahead));
             let path = Arc::from(event.batch.path.to_string_lossy());
-            announce(Told::Skewed { source: source.clone(), path, ahead, by });
+            announce(Announcement::ClockSkew { source: source.clone(), path, ahead, by });
         }
     }
 }

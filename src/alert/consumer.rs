@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::announcer::{Announcer, Told};
+use super::announcer::{Announcement, Announcer};
 use super::clock_skew::SkewDetector;
 use super::engine::Engine;
 use super::rule::RuleConfig;
 use crate::base::{Clock, Timestamp};
 use crate::event::{Batch, GenerationId};
-use crate::follow::{Changes, Log, News, Pull, Pulled};
+use crate::follow::{ChangeSet, Changes, Log, Pull, Pulled};
 use crate::privacy::Policy;
 
 pub use rules::{Outputs, Rules};
@@ -149,7 +149,7 @@ struct Evaluation {
     skews: SkewDetector,
     /// Number of late matches of each rule at which they are announced next.
     late: HashMap<Arc<str>, u64>,
-    announcements: Vec<Told>,
+    announcements: Vec<Announcement>,
 }
 
 impl Default for Evaluation {
@@ -178,7 +178,7 @@ impl Evaluation {
     }
 
     /// Takes over the changes that the log reports.
-    fn take_changes(&mut self, log: &Log, settled: bool, news: News, uptime: Duration) {
+    fn take_changes(&mut self, log: &Log, settled: bool, news: ChangeSet, uptime: Duration) {
         self.settled = settled;
         for id in self.pull.look(log, news) {
             let seen = || log.extent(id).map_or(0, |(_, end)| end);
@@ -225,7 +225,7 @@ impl Evaluation {
         self.with_engine(now, |engine, emit| engine.tick(now, emit));
         let by = self.engine.take_step();
         if by >= MIN_CLOCK_STEP {
-            self.announcements.push(Told::ClockBack { by });
+            self.announcements.push(Announcement::ClockBack { by });
         }
         if self.pull.is_due() {
             return PassOutcome::More;
@@ -270,7 +270,7 @@ impl Evaluation {
             let next = late.entry(rule.clone()).or_insert(1);
             if matches >= *next {
                 *next = matches.saturating_mul(10);
-                announcements.push(Told::Late { rule, matches });
+                announcements.push(Announcement::Late { rule, matches });
             }
         }
     }

@@ -18,8 +18,8 @@ mod threshold;
 mod transition;
 mod window;
 
-pub use announcer::Told;
+pub use announcer::Announcement;
 pub use consumer::{Consumer, Outputs, PART, Rules};
 pub use engine::Engine;
 pub use rule::{RuleConfig, defaults, demo_rules};
-pub use transition::{Change, Place, Transition};
+pub use transition::{Change, EventLocation, Transition};

@@ -8,7 +8,7 @@ use super::clock_step::ClockStep;
 use super::event_time::{Arrival, KeyTime, PassedTime};
 use super::group::{Grouping, Keys};
 use super::rule::RuleConfig;
-use super::transition::{Change, Place, Transition};
+use super::transition::{Change, EventLocation, Transition};
 use super::window::Window;
 use crate::base::Timestamp;
 use crate::event::Event;
@@ -77,7 +77,7 @@ struct Incident {
     first: Timestamp,
     last: Timestamp,
     matches: u64,
-    place: Place,
+    place: EventLocation,
     /// Event time since which the count is below the limit.
     under_since: Option<Timestamp>,
 }
@@ -175,8 +175,10 @@ impl Threshold {
                 }
             }
             None if slot.window.count(newest) >= limit => {
-                let place =
-                    Place { generation: event.batch.generation.id, offset: event.record.start };
+                let place = EventLocation {
+                    generation: event.batch.generation.id,
+                    offset: event.record.start,
+                };
                 self.fire(number, place, read.is_history, emit);
             }
             None => {}
@@ -186,7 +188,7 @@ impl Threshold {
     fn fire(
         &mut self,
         number: usize,
-        place: Place,
+        place: EventLocation,
         is_history: bool,
         emit: &mut dyn FnMut(Transition),
     ) {

@@ -14,7 +14,7 @@ pub enum Change {
 
 /// Generation and start offset of the event that made a rule fire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct EventLocation {
     pub generation: GenerationId,
     pub offset: u64,
 }
@@ -36,7 +36,7 @@ pub struct Transition {
     pub first: Timestamp,
     pub last: Timestamp,
     /// The event that made it fire.
-    pub place: Place,
+    pub place: EventLocation,
 }
 
 /// One safe line: `errors firing for app: 5 of 5 in 5 min, since 2026-11-21T05:12:01Z`, and at the end

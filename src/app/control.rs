@@ -168,7 +168,8 @@ impl Server {
                 }
             }
         };
-        let answered = self.supervisor.clone().task(ANSWER, OnPanic::GoOn, stop.clone(), answering);
+        let answered =
+            self.supervisor.clone().task(ANSWER, OnPanic::Continue, stop.clone(), answering);
         tokio::spawn(async move {
             let _until_it_ends = permit;
             tokio::select! {

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::settings::Settings;
 use crate::base::{Clock, SystemClock};
 use crate::query::ParseContext;
-use crate::sink::dead_letters::{self, Choice, DeadLetterDirectory, Removed, Replay, Replayed};
+use crate::sink::dead_letters::{
+    self, DeadLetterDirectory, LetterFilter, Removed, Replay, Replayed,
+};
 use crate::sink::{Sink, kinds};
 
 pub use crate::sink::dead_letters::Selection;
@@ -113,7 +115,7 @@ impl DeadLetterService {
 }
 
 /// The client has resolved all times to timestamps, so clock and zone are not used.
-fn choice(selection: &Selection) -> Result<Choice, String> {
+fn choice(selection: &Selection) -> Result<LetterFilter, String> {
     let now = SystemClock::new().now();
     let context = ParseContext { now, zone: jiff::tz::TimeZone::UTC };
     selection.choice(&context).map_err(|error| error.to_string())

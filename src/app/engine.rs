@@ -27,7 +27,7 @@ use crate::event::status::EngineState;
 use crate::event::{Command, Level, Status};
 use crate::follow::intake::{Input, Intake};
 use crate::follow::{Log, LogConfig};
-use crate::state::{Claim, StateError, Store};
+use crate::state::{StateError, StateOwnership, Store};
 
 pub use reload::ReadSettings;
 
@@ -45,7 +45,7 @@ pub struct EngineSetup {
     /// Messages about directories whose mode was corrected.
     restricted: Vec<String>,
     /// The lock of the state directory, or why it could not be taken.
-    claim: Result<Claim, StateError>,
+    claim: Result<StateOwnership, StateError>,
     intake: Intake,
 }
 
@@ -58,7 +58,7 @@ impl EngineSetup {
             failure_notices.add_always(Level::Error, failure.to_string());
         });
         let restricted = directories::restrict(&settings.directories);
-        let claim = Claim::take(&settings.directories.state);
+        let claim = StateOwnership::take(&settings.directories.state);
         let intake = intake::plan(settings, claim.is_ok());
         let config = LogConfig {
             sources: intake::sources(settings, &intake),
@@ -331,11 +331,11 @@ fn collect_sources(sinks: &[RunningSink], failed: &FailedSinks, alerts: &Alerts)
 }
 
 fn open_state(
-    claim: Result<Claim, StateError>,
+    claim: Result<StateOwnership, StateError>,
     ownership: Ownership,
     notices: &Notices,
 ) -> Result<(Store, EngineState), StartError> {
-    match claim.and_then(Claim::open) {
+    match claim.and_then(StateOwnership::open) {
         Ok((store, oddities)) => {
             for oddity in oddities {
                 notices.add(Level::Warning, oddity);

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use super::settings::{Directories, Settings, ShipStart};
 use super::start_error::StartError;
 use crate::follow::intake::{Input, Intake};
-use crate::follow::{Log, Own, SourceConfig};
+use crate::follow::{Log, OwnPaths, SourceConfig};
 use crate::sink::kinds::Output;
 
 /// Prefix of the cache subdirectory for input that is only viewed; it belongs to one process, which removes it.
@@ -37,12 +37,12 @@ pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
 }
 
 /// The files that are never followed, except the directory from which standard input is read.
-pub fn own(settings: &Settings, intake: &Intake) -> Own {
-    Own { except: Some(intake.pattern()), ..written(settings) }
+pub fn own(settings: &Settings, intake: &Intake) -> OwnPaths {
+    OwnPaths { except: Some(intake.pattern()), ..written(settings) }
 }
 
 /// Everything that an engine writes.
-pub fn written(settings: &Settings) -> Own {
+pub fn written(settings: &Settings) -> OwnPaths {
     let Directories { state, archive, cache, intake, log } = settings.directories.clone();
     let letters = state.join("dead-letters");
     let enabled = settings.sinks.iter().filter(|sink| sink.enabled);
@@ -54,7 +54,7 @@ pub fn written(settings: &Settings) -> Own {
             Output::Standard => standard_output = true,
         }
     }
-    Own {
+    OwnPaths {
         directories: vec![archive, cache, intake, log, letters],
         flat_directories: vec![state],
         outputs,

@@ -6,9 +6,9 @@ use super::identity;
 use super::settings::Settings;
 use super::start_error::StartError;
 use crate::base::SystemClock;
-use crate::privacy::audit::{self, Audit, Who};
+use crate::privacy::audit::{self, Actor, Audit};
 use crate::privacy::keys::UsedKey;
-use crate::privacy::{Disclosure, KeyError, Keyring, Policy, Sealer};
+use crate::privacy::{AuditedDecryptor, KeyError, Keyring, Policy, Sealer};
 use crate::state::Store;
 
 /// Keys are opened with the first value that needs one. The state records the used keys, even if their directory is
@@ -42,7 +42,7 @@ pub fn sealing_policy(settings: &Settings) -> Result<Policy, KeyError> {
 /// The audit log in the state directory. `by`: the part of the program that shows decrypted values.
 pub fn audit(settings: &Settings, by: &'static str) -> Audit {
     let name = |variable: &&str| std::env::var(variable).ok().filter(|name| !name.is_empty());
-    let who = Who {
+    let who = Actor {
         user: ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(name),
         host: identity::host_name(settings.host_name.as_deref()).to_string(),
         by,
@@ -51,7 +51,7 @@ pub fn audit(settings: &Settings, by: &'static str) -> Audit {
 }
 
 /// Decrypts tokens for the screen. The keys are opened when the first token is decrypted.
-pub fn disclosure(settings: &Settings) -> Disclosure {
+pub fn disclosure(settings: &Settings) -> AuditedDecryptor {
     let keyring = Arc::new(Keyring::lazy(&settings.keys, false));
-    Disclosure::new(keyring, audit(settings, "screen"))
+    AuditedDecryptor::new(keyring, audit(settings, "screen"))
 }

@@ -132,7 +132,7 @@ impl Server {
                 }
             }
         };
-        supervisor.task(ANSWER, OnPanic::GoOn, stop, answer).await;
+        supervisor.task(ANSWER, OnPanic::Continue, stop, answer).await;
     }
 }
 

@@ -26,7 +26,7 @@ use crate::event::{Command, Level, Position};
 use crate::follow::Log;
 use crate::privacy::Sealer;
 use crate::query::Expr;
-use crate::sink::kinds::{Made, SinkKind, Site};
+use crate::sink::kinds::{CreateContext, CreatedSink, SinkKind};
 use crate::sink::worker::{Condition, Rounds};
 use crate::sink::{Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle};
 use crate::state::Store;
@@ -179,7 +179,7 @@ pub struct SinkStarter {
 /// A sink that is created but not running yet; dropping it leaves nothing behind.
 pub struct PreparedSink {
     spec: SinkSpec,
-    made: Made,
+    made: CreatedSink,
 }
 
 impl PreparedSink {
@@ -235,19 +235,19 @@ impl SinkStarter {
         }
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(worker.run(stop.clone())));
-        let Made { sink, closed } = made;
+        let CreatedSink { sink, closed } = made;
         let kept = before.without_ship_now();
         RunningSink { spec, sink, handle, task, stop, closed, kept }
     }
 
-    async fn made(&self, archive: &Path, sink: &SinkSettings) -> Result<Made, StartError> {
+    async fn made(&self, archive: &Path, sink: &SinkSettings) -> Result<CreatedSink, StartError> {
         let (archive, kind) = (archive.to_owned(), sink.kind.clone());
         let (store, notices, clock) =
             (self.store.clone(), self.notices.clone(), self.clock.clone());
         let make = move || {
             let mut warn = |text: String| notices.add(Level::Warning, text);
             let generations = Arc::new(store);
-            kind.make(Site { archive: &archive, generations, clock, warn: &mut warn })
+            kind.make(CreateContext { archive: &archive, generations, clock, warn: &mut warn })
         };
         let made = tokio::task::spawn_blocking(make).await;
         let made = made.map_err(|source| StartError::Worker { source })?;

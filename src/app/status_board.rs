@@ -13,7 +13,7 @@ use super::console::Console;
 use crate::base::Clock;
 use crate::event::status::{EngineState, Notice, RuleStatus, SinkStatus};
 use crate::event::{FileList, Level, Status};
-use crate::follow::{Log, News};
+use crate::follow::{ChangeSet, Log};
 
 /// Most notices kept; older ones are dropped.
 const MAX_NOTICES: usize = 100;
@@ -148,7 +148,7 @@ impl StatusBoard {
         self.publish(&files, &mut sources);
     }
 
-    fn update_files(&self, news: &News, files: &mut FileList) {
+    fn update_files(&self, news: &ChangeSet, files: &mut FileList) {
         if news.all {
             return files.set(self.log.statuses());
         }

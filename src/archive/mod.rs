@@ -22,7 +22,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use document::{document, encode};
-pub use positions::{Fact, Generations, Position, Positions};
+pub use positions::{GenerationFacts, Generations, Position, Positions};
 pub(crate) use positions::{Row, Step, from_row, to_row};
 pub use reader::{Hit, Reader, Snapshot, StoredEvent};
 pub use writer::{Archive, Opener};

@@ -24,22 +24,22 @@ const LONGEST_STEP: Duration = Duration::from_secs(86_400);
 
 /// The state's data about a generation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fact {
+pub struct GenerationFacts {
     pub identity: Identity,
     pub mark: Mark,
 }
 
 /// Provides the identities for each commit.
 pub trait Generations: Send + Sync {
-    fn fact(&self, generation: GenerationId) -> Option<Fact>;
+    fn fact(&self, generation: GenerationId) -> Option<GenerationFacts>;
 }
 
 impl Generations for Store {
-    fn fact(&self, generation: GenerationId) -> Option<Fact> {
+    fn fact(&self, generation: GenerationId) -> Option<GenerationFacts> {
         let row = self.generation(generation)?;
         // An incomplete line left for later also distinguishes this generation from others with the same beginning.
         let mark = *row.last_mark();
-        Some(Fact { identity: row.identity, mark })
+        Some(GenerationFacts { identity: row.identity, mark })
     }
 }
 

@@ -31,9 +31,9 @@ fn identity(generation: u64) -> Identity {
 struct AllKnown;
 
 impl Generations for AllKnown {
-    fn fact(&self, generation: GenerationId) -> Option<Fact> {
+    fn fact(&self, generation: GenerationId) -> Option<GenerationFacts> {
         let mark = Mark { offset: 1 << 40, hash: 1, wide: 0 };
-        Some(Fact { identity: identity(generation.0), mark })
+        Some(GenerationFacts { identity: identity(generation.0), mark })
     }
 }
 

@@ -8,16 +8,16 @@ use super::backoff::Backoff;
 const CALM: Duration = Duration::from_secs(5 * 60);
 
 #[derive(Debug)]
-pub struct Streak {
+pub struct RestartBackoff {
     backoff: Backoff,
     failures: u32,
     last: Option<Instant>,
 }
 
-impl Streak {
+impl RestartBackoff {
     /// `seed` keeps two parts from restarting at the same moments.
     pub fn new(seed: u64) -> Self {
-        Streak { backoff: Backoff::new(seed), failures: 0, last: None }
+        RestartBackoff { backoff: Backoff::new(seed), failures: 0, last: None }
     }
 
     /// Counts one more failure; returns the wait before the restart, and the number of consecutive failures.
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn consecutive_failures_are_counted_until_a_long_run_without_failure() {
-        let (mut streak, start) = (Streak::new(7), Instant::now());
+        let (mut streak, start) = (RestartBackoff::new(7), Instant::now());
         let waits: Vec<_> = (0..20).map(|n| streak.fail(start + CALM / 2 * n)).collect();
         assert_eq!(
             waits.iter().map(|(_, count)| *count).collect::<Vec<_>>(),

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::bytes;
-use super::restart_backoff::Streak;
+use super::restart_backoff::RestartBackoff;
 
 /// The reaction to a panic of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum OnPanic {
     /// As `Restart`, at most this many times in a row; then the engine ends.
     RestartAtMost(u32),
     /// The part handled one answer or one file of many: there is nothing to restart.
-    GoOn,
+    Continue,
     /// The part's state was in memory only and cannot be rebuilt: the engine ends.
     End,
 }
@@ -86,7 +86,7 @@ struct Inner {
 
 /// The failures of one part.
 struct Record {
-    streak: Streak,
+    streak: RestartBackoff,
     /// All failures since the start.
     all: u64,
 }
@@ -195,7 +195,7 @@ impl Supervisor {
         let next = match on_panic {
             OnPanic::Restart => Next::Restart { wait, attempt },
             OnPanic::RestartAtMost(most) if attempt <= most => Next::Restart { wait, attempt },
-            OnPanic::GoOn => Next::KeepsRunning,
+            OnPanic::Continue => Next::KeepsRunning,
             OnPanic::RestartAtMost(_) | OnPanic::End => Next::EngineEnds,
         };
         let failure = Failure { part, reason: reason(panic), next };
@@ -225,7 +225,7 @@ impl Supervisor {
 
     fn count(&self, part: &'static str) -> (Duration, u32) {
         let mut records = self.records();
-        let new = || Record { streak: Streak::new(part.len() as u64), all: 0 };
+        let new = || Record { streak: RestartBackoff::new(part.len() as u64), all: 0 };
         let record = records.entry(part).or_insert_with(new);
         record.all += 1;
         record.streak.fail(Instant::now())

@@ -136,12 +136,12 @@ impl SinkStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     pub place: Cursor,
-    pub state: LineState,
+    pub state: DeliveryState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LineState {
+pub enum DeliveryState {
     Delivered,
     /// Excluded by the sink's settings.
     Filtered,

@@ -3,7 +3,7 @@
 //!
 //! A change is first made, then marked, and subscribers are woken when all related changes are made. So a subscriber
 //! that calls [`Changes::take`] and then reads the named files misses nothing: later changes are marked again. A slow
-//! subscriber gets all changes merged; after too many it is told that anything may have changed ([`News::all`]).
+//! subscriber gets all changes merged; after too many it is told that anything may have changed ([`ChangeSet::all`]).
 //! Marking never waits for a subscriber.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ const MOST: usize = 2048;
 
 /// The changes since a subscriber's last [`Changes::take`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct ChangeSet {
     /// Anything may have changed; the sets are empty then.
     pub all: bool,
     /// Generations that appeared, disappeared, grew or are decoded differently.
@@ -27,36 +27,39 @@ pub struct News {
     pub files: BTreeSet<FileId>,
 }
 
-impl News {
+impl ChangeSet {
     pub fn everything() -> Self {
-        News { all: true, ..News::default() }
+        ChangeSet { all: true, ..ChangeSet::default() }
     }
 
     pub fn of(generations: impl IntoIterator<Item = GenerationId>) -> Self {
-        let mut news = News::default();
-        news.merge(News { generations: generations.into_iter().collect(), ..News::default() });
+        let mut news = ChangeSet::default();
+        news.merge(ChangeSet {
+            generations: generations.into_iter().collect(),
+            ..ChangeSet::default()
+        });
         news
     }
 
     pub fn of_file(file: FileId, generation: Option<GenerationId>) -> Self {
-        News { files: BTreeSet::from([file]), ..News::of(generation) }
+        ChangeSet { files: BTreeSet::from([file]), ..ChangeSet::of(generation) }
     }
 
-    fn merge(&mut self, other: News) {
+    fn merge(&mut self, other: ChangeSet) {
         if self.all {
             return;
         }
         self.generations.extend(other.generations);
         self.files.extend(other.files);
         if other.all || self.generations.len() > MOST || self.files.len() > MOST {
-            *self = News::everything();
+            *self = ChangeSet::everything();
         }
     }
 }
 
 /// Distributes changes to all subscribers. May be used from any thread.
 #[derive(Debug, Default)]
-pub struct Hub {
+pub struct ChangeHub {
     inboxes: Mutex<Vec<Weak<Inbox>>>,
 }
 
@@ -69,7 +72,7 @@ struct Inbox {
 
 #[derive(Debug)]
 struct Pending {
-    news: News,
+    news: ChangeSet,
     is_notified: bool,
 }
 
@@ -79,22 +82,22 @@ impl Inbox {
     }
 }
 
-impl Hub {
+impl ChangeHub {
     /// The first [`Changes::take`] says that everything is new.
     pub fn subscribe(&self) -> Changes {
-        let pending = Mutex::new(Pending { news: News::everything(), is_notified: false });
+        let pending = Mutex::new(Pending { news: ChangeSet::everything(), is_notified: false });
         let inbox = Arc::new(Inbox { pending, waker: Notify::new() });
         self.inboxes().push(Arc::downgrade(&inbox));
         Changes { inbox }
     }
 
     /// Adds a change to the pending ones of each subscriber, without waking any. Call it after the change is made.
-    pub fn mark(&self, news: &News) {
+    pub fn mark(&self, news: &ChangeSet) {
         self.each(|inbox| inbox.pending().news.merge(news.clone()));
     }
 
     /// Wakes all subscribers, even if nothing was marked: a changed notice marks no file.
-    pub fn tell(&self) {
+    pub fn notify(&self) {
         self.each(|inbox| {
             inbox.pending().is_notified = true;
             inbox.waker.notify_one();
@@ -122,17 +125,17 @@ pub struct Changes {
 impl Changes {
     /// Returns after a notification since the last [`Changes::take`]. The future may be dropped at any moment.
     pub async fn changed(&self) {
-        while !self.told() {
+        while !self.is_notified() {
             self.inbox.waker.notified().await;
         }
     }
 
-    pub fn told(&self) -> bool {
+    pub fn is_notified(&self) -> bool {
         self.inbox.pending().is_notified
     }
 
     /// All changes marked since the last call, whether notified or not.
-    pub fn take(&self) -> News {
+    pub fn take(&self) -> ChangeSet {
         let mut pending = self.inbox.pending();
         pending.is_notified = false;
         std::mem::take(&mut pending.news)
@@ -145,64 +148,64 @@ mod tests {
 
     use super::*;
 
-    fn generation(number: u64) -> News {
-        News::of([GenerationId(number)])
+    fn generation(number: u64) -> ChangeSet {
+        ChangeSet::of([GenerationId(number)])
     }
 
     #[test]
     fn a_slow_subscriber_finds_everything_that_was_marked_once() {
-        let hub = Hub::default();
+        let hub = ChangeHub::default();
         let (fast, slow) = (hub.subscribe(), hub.subscribe());
-        assert_eq!((fast.take(), slow.take()), (News::everything(), News::everything()));
+        assert_eq!((fast.take(), slow.take()), (ChangeSet::everything(), ChangeSet::everything()));
         hub.mark(&generation(1));
         assert_eq!(fast.take(), generation(1));
         hub.mark(&generation(2));
-        assert_eq!((fast.take(), fast.take()), (generation(2), News::default()));
-        let both = News::of([GenerationId(1), GenerationId(2)]);
-        assert_eq!((slow.take(), slow.take()), (both, News::default()));
+        assert_eq!((fast.take(), fast.take()), (generation(2), ChangeSet::default()));
+        let both = ChangeSet::of([GenerationId(1), GenerationId(2)]);
+        assert_eq!((slow.take(), slow.take()), (both, ChangeSet::default()));
     }
 
     #[test]
     fn a_subscriber_with_too_many_pending_changes_is_told_that_all_changed() {
-        let hub = Hub::default();
+        let hub = ChangeHub::default();
         let changes = hub.subscribe();
         changes.take();
         for number in 0..=MOST as u64 {
             hub.mark(&generation(number));
         }
         hub.mark(&generation(0));
-        assert_eq!(changes.take(), News::everything());
+        assert_eq!(changes.take(), ChangeSet::everything());
         hub.mark(&generation(0));
         assert_eq!(changes.take(), generation(0), "later changes are named again");
     }
 
     #[test]
     fn a_notification_wakes_once_and_a_mark_alone_does_not() {
-        let hub = Hub::default();
+        let hub = ChangeHub::default();
         let changes = hub.subscribe();
         changes.take();
         hub.mark(&generation(1));
         assert!(changes.changed().now_or_never().is_none());
-        hub.tell();
+        hub.notify();
         // A dropped wait does not consume the notification.
         assert!(changes.changed().now_or_never().is_some());
         assert!(changes.changed().now_or_never().is_some());
         assert_eq!(changes.take(), generation(1));
         assert!(changes.changed().now_or_never().is_none());
-        hub.tell();
+        hub.notify();
         assert!(changes.changed().now_or_never().is_some());
-        assert_eq!(changes.take(), News::default());
+        assert_eq!(changes.take(), ChangeSet::default());
     }
 
     #[tokio::test]
     async fn a_waiting_subscriber_is_woken() {
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(ChangeHub::default());
         let changes = hub.subscribe();
         changes.take();
         let sender = hub.clone();
         let task = tokio::task::spawn_blocking(move || {
             sender.mark(&generation(1));
-            sender.tell();
+            sender.notify();
         });
         changes.changed().await;
         assert_eq!(changes.take(), generation(1));
@@ -211,10 +214,10 @@ mod tests {
 
     #[test]
     fn a_dropped_subscription_is_removed() {
-        let hub = Hub::default();
+        let hub = ChangeHub::default();
         let changes = hub.subscribe();
         drop(hub.subscribe());
-        hub.tell();
+        hub.notify();
         assert_eq!(hub.inboxes().len(), 1);
         drop(changes);
         hub.mark(&generation(1));

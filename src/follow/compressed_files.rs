@@ -16,7 +16,7 @@ use super::compressed::{Compression, MAGIC};
 use super::follower::Follower;
 use super::identify::COPY_QUIET_TIME;
 use super::identity::Head;
-use super::identity::{self, Place};
+use super::identity::{self, DeviceInode};
 use super::idle_copies::has_waiting_reader;
 use super::notices::{self, Topic};
 use super::positioned_read::read_full;
@@ -259,7 +259,7 @@ impl Follower {
             compressed.as_ref().and_then(|compressed| compressed.original.metadata().ok());
         if let (Some(metadata), Some(compressed)) = (metadata, compressed) {
             let version = (identity::birth(&metadata), compressed.version());
-            self.scan_state.closed_compressed.insert(Place::of(&metadata), version);
+            self.scan_state.closed_compressed.insert(DeviceInode::of(&metadata), version);
         }
     }
 

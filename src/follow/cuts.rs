@@ -9,7 +9,7 @@ use super::catalog::{Stage, Tracked};
 use super::file_sample::{hole_end, last_line_end};
 use super::follower::Follower;
 use super::format_at::format_at;
-use super::identity::bears;
+use super::identity::matches_mark;
 use super::positioned_read::read_full;
 use super::startup::UNFINISHED_LINE_TIMEOUT;
 use crate::base::Timestamp;
@@ -78,7 +78,7 @@ impl Follower {
             false => end_of_open_line(&file, row, (at, mark)),
         };
         // Truncated and written again since the last check: the open line was of the previous generation.
-        if !bears(&file, &row.mark, &key).unwrap_or(false) {
+        if !matches_mark(&file, &row.mark, &key).unwrap_or(false) {
             tracked.handle.report_mismatch();
             return false;
         }

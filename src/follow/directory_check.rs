@@ -12,15 +12,15 @@ use super::identity;
 use super::rotated_names::directory_of;
 use crate::base::timed_fs;
 use crate::event::FileKey;
-use crate::state::{GenerationRow, Home};
+use crate::state::{DirectoryIdentity, GenerationRow};
 
 /// The directory of a file, for the row with its path; `None` if it cannot be read.
-pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<Home> {
+pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<DirectoryIdentity> {
     let directory = directory_of(real);
     let found = timed_fs::metadata(directory).ok()?;
     let directory =
         if directory == directory_of(path) { PathBuf::new() } else { directory.to_owned() };
-    Some(Home { directory, device: found.dev(), key: identity::key_of(&found) })
+    Some(DirectoryIdentity { directory, device: found.dev(), key: identity::key_of(&found) })
 }
 
 /// The directory in which the file of a generation was.

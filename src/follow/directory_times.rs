@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::identity::Place;
+use super::identity::DeviceInode;
 use crate::base::{Timestamp, timed_fs};
 
 /// The coarsest file times in use are those of FAT, 2 s: a second change within that time would not show.
@@ -20,7 +20,7 @@ pub(in crate::follow) struct DirectoryTimes {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Times {
-    place: Place,
+    place: DeviceInode,
     modified: i64,
     changed: i64,
 }
@@ -59,7 +59,7 @@ fn times_of(directory: &Path) -> Option<Times> {
     let metadata = timed_fs::metadata(directory).ok()?;
     let time = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
     Some(Times {
-        place: Place::of(&metadata),
+        place: DeviceInode::of(&metadata),
         modified: time(metadata.mtime(), metadata.mtime_nsec()),
         changed: time(metadata.ctime(), metadata.ctime_nsec()),
     })

@@ -12,8 +12,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::SourceConfig;
-use super::identity::Place;
-use super::own_files::{Own, OwnFiles};
+use super::identity::DeviceInode;
+use super::own_files::{OwnFiles, OwnPaths};
 use super::rotated_names::directory_of;
 use super::{pattern, rotated_names};
 use crate::base::timed_fs::{self, Entry};
@@ -26,7 +26,7 @@ pub struct FoundFile {
     /// Index of the source.
     pub source: usize,
     pub path: PathBuf,
-    pub place: Place,
+    pub place: DeviceInode,
 }
 
 /// Why a configured path gives no files, or not all of them.
@@ -40,7 +40,7 @@ pub enum Problem {
     /// It exists but can never be followed; the number counts further such files of the same pattern or directory.
     Special(PathBuf, Special, usize),
     /// One of Logwarden's own files, and the source that matches it.
-    Own(PathBuf, Arc<str>),
+    OwnPaths(PathBuf, Arc<str>),
     /// It could not be read.
     Failed(PathBuf, io::Error),
 }
@@ -52,7 +52,7 @@ pub enum Special {
     Socket,
     Device,
     /// A symbolic link that leads to itself.
-    Circle,
+    CircularLink,
 }
 
 impl Special {
@@ -76,7 +76,7 @@ pub struct ScanResult {
     pub has_links: bool,
     /// Files that Logwarden writes itself.
     pub own: OwnFiles,
-    seen: HashSet<Place>,
+    seen: HashSet<DeviceInode>,
 }
 
 impl Problem {
@@ -103,7 +103,7 @@ impl ScanResult {
 
 /// Finds all matching files. A file that is reached twice counts once, for the first source that matches it. `before`:
 /// Logwarden's own files as of the last scan.
-pub fn scan(sources: &[Arc<SourceConfig>], own: &Own, before: &OwnFiles) -> ScanResult {
+pub fn scan(sources: &[Arc<SourceConfig>], own: &OwnPaths, before: &OwnFiles) -> ScanResult {
     let mut result = ScanResult { own: own.resolve(before), ..ScanResult::default() };
     for (index, source) in sources.iter().enumerate() {
         let keeps_own = own.except.as_ref().is_some_and(|except| source.paths.contains(except));
@@ -191,7 +191,7 @@ impl Walk<'_> {
                 if rotated_names::has_unsupported_compression(path) {
                     self.result.problems.push(Problem::Compressed(path.to_owned()));
                 } else {
-                    self.add_file(path.to_owned(), Place::of(&metadata), link);
+                    self.add_file(path.to_owned(), DeviceInode::of(&metadata), link);
                 }
             }
             Ok(metadata) => self.record_special(path.to_owned(), metadata.file_type()),
@@ -219,7 +219,7 @@ impl Walk<'_> {
         self.result.directories.insert(directory_of(path).to_owned());
         let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         self.result.problems.push(if circle {
-            Problem::Special(path.to_owned(), Special::Circle, 0)
+            Problem::Special(path.to_owned(), Special::CircularLink, 0)
         } else if error.kind() == io::ErrorKind::NotFound {
             Problem::Missing(path.to_owned())
         } else {
@@ -292,7 +292,7 @@ impl Walk<'_> {
             Ok(metadata)
                 if metadata.is_file() && !rotated_names::has_unsupported_compression(&path) =>
             {
-                self.add_file(path, Place::of(&metadata), link);
+                self.add_file(path, DeviceInode::of(&metadata), link);
             }
             Ok(metadata) => self.record_special(path, metadata.file_type()),
             Err(error) => self.record_unreadable(path, error),
@@ -331,11 +331,11 @@ impl Walk<'_> {
     fn add_entry(&mut self, listed: &Listed<'_>) {
         let (path, kind) = (listed.path(), listed.entry.kind);
         let place = if kind.is_file() {
-            Place { device: listed.device, inode: listed.entry.inode }
+            DeviceInode { device: listed.device, inode: listed.entry.inode }
         } else if kind.is_symlink() {
             self.result.has_links = true;
             match timed_fs::metadata(&path) {
-                Ok(target) if target.is_file() => Place::of(&target),
+                Ok(target) if target.is_file() => DeviceInode::of(&target),
                 Ok(target) => return self.record_special(path, target.file_type()),
                 Err(error) => return self.record_unreadable(path, error),
             }
@@ -349,7 +349,7 @@ impl Walk<'_> {
         }
     }
 
-    fn add_file(&mut self, path: PathBuf, place: Place, link: bool) {
+    fn add_file(&mut self, path: PathBuf, place: DeviceInode, link: bool) {
         let own_file = match self
             .checked_source
             .map(|source| (source, self.result.own.owner(&path, place, link)))
@@ -360,7 +360,7 @@ impl Walk<'_> {
         };
         if let Some((source, own_file)) = own_file {
             if !self.result.problems.iter().any(|problem| problem.is_own(&own_file)) {
-                self.result.problems.push(Problem::Own(own_file, source.clone()));
+                self.result.problems.push(Problem::OwnPaths(own_file, source.clone()));
             }
             return;
         }

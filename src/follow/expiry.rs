@@ -10,7 +10,7 @@ use super::notices::{self, Topic};
 use super::truncation::COPY_SEARCH_TIME;
 use crate::event::status::FileState;
 use crate::event::{FileId, FileKey, GenerationId, Level};
-use crate::state::{Absence, GenerationRow};
+use crate::state::{GenerationRow, TimeSinceEnd};
 
 /// A file without a name is closed when it has not grown for this long.
 pub(in crate::follow) const UNLINKED_QUIET_LIMIT: Duration = Duration::from_secs(300);
@@ -262,7 +262,7 @@ impl Follower {
         let is_due = |row: &GenerationRow| !row.absence.is_some_and(|it| it.was_counted(time));
         let over = unheld_rows.values_mut().filter(|row| row.ended.is_some() && is_due(row));
         for row in over.filter(|row| !closed.contains(&row.file_key())) {
-            let absence = row.absence.map_or(Absence::at(time), |before| before.counted(time));
+            let absence = row.absence.map_or(TimeSinceEnd::at(time), |before| before.counted(time));
             row.absence = Some(absence);
             match absence.long >= ROW_RETENTION {
                 true => old.push(row.clone()),

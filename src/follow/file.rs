@@ -16,13 +16,13 @@ use std::time::Duration;
 pub use self::facts::FileFacts;
 pub(in crate::follow) use self::facts::{KnownFacts, SeenVersion};
 use super::SourceConfig;
-use super::changes::{Hub, News};
+use super::changes::{ChangeHub, ChangeSet};
 use super::descriptors::{self, Descriptors, Parkable, Parked};
 use super::file_users::FileUsers;
 use super::open_file::Descriptor;
 use super::positioned_read::read_full;
 use super::read_state::DecodeState;
-use super::truncated_records::Met;
+use super::truncated_records::FoundTruncatedRecords;
 use crate::base::timed_fs::File;
 use crate::event::status::FileStatus;
 use crate::event::{FileId, FileKey, Mark};
@@ -55,11 +55,11 @@ pub struct FileHandle {
     misfit: AtomicBool,
     /// Bytes of holes that readers found.
     hole: AtomicU64,
-    pub(in crate::follow) cut_off: Met,
+    pub(in crate::follow) cut_off: FoundTruncatedRecords,
     /// The incomplete record at which a reader waits.
     open_record: Mutex<Option<OpenRecord>>,
     /// Where changes of the facts are marked.
-    changes: OnceLock<Arc<Hub>>,
+    changes: OnceLock<Arc<ChangeHub>>,
 }
 
 impl FileHandle {
@@ -100,13 +100,13 @@ impl FileHandle {
             mark_mismatch: AtomicBool::new(false),
             misfit: AtomicBool::new(false),
             hole: AtomicU64::new(0),
-            cut_off: Met::default(),
+            cut_off: FoundTruncatedRecords::default(),
             open_record: Mutex::new(None),
             changes: OnceLock::new(),
         }
     }
 
-    pub(in crate::follow) fn report_to(&self, changes: &Arc<Hub>) {
+    pub(in crate::follow) fn report_to(&self, changes: &Arc<ChangeHub>) {
         // A repeated call passes the same hub.
         let _ = self.changes.set(changes.clone());
     }
@@ -159,7 +159,7 @@ impl FileHandle {
         let generation = known.facts.generation.as_ref().map(|generation| generation.id);
         drop(known);
         if let Some(changes) = self.changes.get() {
-            changes.mark(&News::of_file(self.id, generation));
+            changes.mark(&ChangeSet::of_file(self.id, generation));
         }
         result
     }

@@ -121,16 +121,16 @@ impl Follower {
             }
             return true;
         }
-        let bears = tracked.size >= mark.offset
-            && match identity::bears(file, &mark, &self.shared.config.key) {
-                Ok(bears) => bears,
+        let matches = tracked.size >= mark.offset
+            && match identity::matches_mark(file, &mark, &self.shared.config.key) {
+                Ok(matches) => matches,
                 // A failed read does not mean a new generation; it is repeated.
                 Err(_) => {
                     tracked.handle.report_mismatch();
                     return false;
                 }
             };
-        if !bears {
+        if !matches {
             self.handle_truncation(id);
             return true;
         }

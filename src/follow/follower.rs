@@ -15,7 +15,7 @@ use super::SourceConfig;
 use super::catalog::{Catalog, Tracked};
 use super::directory_listing::Listings;
 use super::directory_times::DirectoryTimes;
-use super::identity::Place;
+use super::identity::DeviceInode;
 use super::notices::Topic;
 use super::own_files::OwnFiles;
 use super::pending_rows::PendingRows;
@@ -99,7 +99,7 @@ pub(in crate::follow) struct ScanState {
     /// Followed files that no source path leads to.
     pub unlisted: Vec<FileId>,
     /// The file that was last seen at a path, and since when.
-    pub last_file_at: HashMap<PathBuf, (Place, Timestamp)>,
+    pub last_file_at: HashMap<PathBuf, (DeviceInode, Timestamp)>,
     /// Paths at which a file was seen and none exists now: index of the source, and until when the path is checked.
     pub vacated: HashMap<PathBuf, (usize, Duration)>,
     /// Inodes of files that exist and cannot be opened now.
@@ -111,7 +111,7 @@ pub(in crate::follow) struct ScanState {
     /// Mounts that do not respond.
     pub hung_mounts: BTreeSet<PathBuf>,
     /// Compressed files that were read to their end and closed: birth time and version at that time.
-    pub closed_compressed: HashMap<Place, (i64, Version)>,
+    pub closed_compressed: HashMap<DeviceInode, (i64, Version)>,
 }
 
 impl ScanState {

@@ -36,7 +36,12 @@ impl Follower {
         if tracked.truncated_records.should_report(before) {
             let path = tracked.handle.path();
             let text = tracked.truncated_records.notice(&path);
-            self.shared.board.post(Topic::CutOff(path.to_path_buf()), Level::Warning, time, text);
+            self.shared.board.post(
+                Topic::TruncatedRecords(path.to_path_buf()),
+                Level::Warning,
+                time,
+                text,
+            );
             self.shared.notify_changes();
         }
     }

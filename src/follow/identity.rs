@@ -19,14 +19,14 @@ const WIDE_BEFORE_MARK: u64 = 4096;
 
 /// Device and inode of a file. They only tell which open file is which; they are not stable over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct DeviceInode {
     pub device: u64,
     pub inode: u64,
 }
 
-impl Place {
-    pub fn of(metadata: &Metadata) -> Place {
-        Place { device: metadata.dev(), inode: metadata.ino() }
+impl DeviceInode {
+    pub fn of(metadata: &Metadata) -> DeviceInode {
+        DeviceInode { device: metadata.dev(), inode: metadata.ino() }
     }
 
     /// Key of the file with this birth time.
@@ -150,7 +150,7 @@ pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>
 }
 
 /// The bytes before the mark are unchanged.
-pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
+pub fn matches_mark(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
     if mark.offset == 0 {
         return Ok(true);
     }
@@ -163,7 +163,7 @@ pub fn bears(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
 /// The mark at `offset`; `None` if the bytes before `last` have changed, so that the content is of another generation.
 pub fn next_mark(file: &File, last: &Mark, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
     let mark = mark_at(file, offset, key)?;
-    Ok(mark.filter(|_| bears(file, last, key).unwrap_or(false)))
+    Ok(mark.filter(|_| matches_mark(file, last, key).unwrap_or(false)))
 }
 
 /// Both files have the same bytes in the part of [from, to) that both contain.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::catalog::{Stage, Tracked};
 use super::follower::Follower;
-use super::identity::{Head, bears};
+use super::identity::{Head, matches_mark};
 use super::notices::{self, Topic};
 use super::unpacker::{CompressedFile, Progress};
 use crate::event::{FileId, Level};
@@ -137,7 +137,7 @@ impl Follower {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(row) = &tracked.row else { return false };
         compressed.size() == tracked.size
-            && bears(&compressed.copy, &row.mark, self.key()).is_ok_and(|bears| bears)
+            && matches_mark(&compressed.copy, &row.mark, self.key()).unwrap_or(false)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::SourceConfig;
 use super::discover::{self, FoundFile};
 use super::follower::Follower;
-use super::identity::{self, Head, Place, bears};
+use super::identity::{self, DeviceInode, Head, matches_mark};
 use super::origin::Origin;
 use super::rotated_names::{self, directory_of};
 use super::symlinks;
@@ -84,9 +84,10 @@ impl Follower {
         self.find_reused_files();
         for (source, row) in &rows {
             let found = self.catalog.by_file_key(row.file_key()).is_some_and(|tracked| {
-                let bears =
-                    |file: Arc<File>| bears(&file, row.last_mark(), self.key()).unwrap_or(true);
-                !tracked.handle.is_idle() && tracked.file().is_none_or(bears)
+                let bears_mark = |file: Arc<File>| {
+                    matches_mark(&file, row.last_mark(), self.key()).unwrap_or(true)
+                };
+                !tracked.handle.is_idle() && tracked.file().is_none_or(bears_mark)
             });
             if !found {
                 let fits = |follower: &Follower, file: &File| follower.holds_generation(file, row);
@@ -105,7 +106,7 @@ impl Follower {
     /// The file has the head and the mark of the generation.
     pub fn holds_generation(&self, file: &File, row: &GenerationRow) -> bool {
         Head::read(file).is_ok_and(|head| head.matches(&row.identity, self.key()))
-            && bears(file, row.last_mark(), self.key()).unwrap_or(false)
+            && matches_mark(file, row.last_mark(), self.key()).unwrap_or(false)
     }
 
     /// Finds logs whose last generation ended or continues in a copy, and that were then written again and renamed:
@@ -157,7 +158,7 @@ impl Follower {
                     let path = directory.join(name);
                     let Ok(metadata) = timed_fs::symlink_metadata(&path) else { continue };
                     if identity::birth(&metadata) == file.birth && is_wanted(self, &path) {
-                        let place = Place::of(&metadata);
+                        let place = DeviceInode::of(&metadata);
                         let found = FoundFile { source: *source, path, place };
                         self.find_or_open(&found, Origin::PossibleCopy);
                     }
@@ -177,7 +178,7 @@ impl Follower {
     ) {
         for (path, place) in self.rotated_files_of(row) {
             let Ok(metadata) = timed_fs::metadata(&path) else { continue };
-            let place = Place { device: metadata.dev(), ..place };
+            let place = DeviceInode { device: metadata.dev(), ..place };
             let changed = metadata.ctime().saturating_mul(1_000_000_000) + metadata.ctime_nsec();
             let made = Timestamp(identity::birth(&metadata).max(changed));
             // Some file systems store whole seconds.
@@ -218,7 +219,7 @@ impl Follower {
     }
 
     /// Files whose names are rotated names of this generation, in its directory and those of the sources.
-    fn rotated_files_of(&self, row: &GenerationRow) -> Vec<(PathBuf, Place)> {
+    fn rotated_files_of(&self, row: &GenerationRow) -> Vec<(PathBuf, DeviceInode)> {
         let labels = [&row.path, &row.first_path].into_iter().filter(|p| !p.as_os_str().is_empty());
         let labels: Vec<PathBuf> = labels.flat_map(|path| symlinks::chain(path)).collect();
         let roots: Vec<_> = labels.iter().map(|path| rotated_names::root(path)).collect();
@@ -227,7 +228,7 @@ impl Follower {
         for directory in directories {
             let Ok(listing) = self.listings.borrow_mut().get(&directory) else { continue };
             for (name, inode) in &listing.files {
-                let place = Place { device: listing.device, inode: *inode };
+                let place = DeviceInode { device: listing.device, inode: *inode };
                 if self.catalog.by_place(place).is_some()
                     || rotated_names::has_unsupported_compression(Path::new(name))
                 {
@@ -262,7 +263,7 @@ impl Follower {
             Head::read(file).is_ok_and(|head| {
                 only.iter().any(|(identity, mark)| {
                     head.matches(identity, follower.key())
-                        && bears(file, mark, follower.key()).unwrap_or(false)
+                        && matches_mark(file, mark, follower.key()).unwrap_or(false)
                 })
             })
         };
@@ -286,23 +287,23 @@ impl Follower {
     }
 
     /// Files beside `path` that have a rotated name of it and are not followed.
-    pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, Place)> {
+    pub fn siblings(&self, path: &Path) -> Vec<(PathBuf, DeviceInode)> {
         symlinks::chain(path).iter().flat_map(|path| self.siblings_of_file(path)).collect()
     }
 
-    fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, Place)> {
+    fn siblings_of_file(&self, path: &Path) -> Vec<(PathBuf, DeviceInode)> {
         let Some(name) = path.file_name() else { return Vec::new() };
         let directory = directory_of(path);
         let Ok(listing) = self.listings.borrow_mut().get(directory) else { return Vec::new() };
         let is_sibling = |(other, inode): &&(std::ffi::OsString, u64)| {
-            let place = Place { device: listing.device, inode: *inode };
+            let place = DeviceInode { device: listing.device, inode: *inode };
             rotated_names::is_rotated(name.as_bytes(), other.as_bytes())
                 && !rotated_names::is_scratch(other.as_bytes())
                 && !rotated_names::has_unsupported_compression(Path::new(other))
                 && self.catalog.by_place(place).is_none()
         };
         let found = listing.with_prefix(name).filter(is_sibling);
-        let place = |inode| Place { device: listing.device, inode };
+        let place = |inode| DeviceInode { device: listing.device, inode };
         found.map(|(other, inode)| (directory.join(other), place(*inode))).collect()
     }
 
@@ -316,9 +317,9 @@ impl Follower {
             .filter_map(|tracked| Some((tracked.source, tracked.row.as_ref()?)));
         let all_rows = open_rows.chain(rows);
         // Per path, the time of its latest generation.
-        let mut since: BTreeMap<PathBuf, (usize, Timestamp, Place)> = BTreeMap::new();
+        let mut since: BTreeMap<PathBuf, (usize, Timestamp, DeviceInode)> = BTreeMap::new();
         for (source, row) in all_rows.filter(|(_, row)| row.first_path.is_absolute()) {
-            let place = Place { device: row.device, inode: row.file_key().inode };
+            let place = DeviceInode { device: row.device, inode: row.file_key().inode };
             let seen = (source, row.first_seen, place);
             let latest = since.entry(row.first_path.clone()).or_insert(seen);
             latest.1 = latest.1.max(row.first_seen);

@@ -15,7 +15,7 @@ use super::destroyed::destroyed;
 use super::follower::{Follower, PART};
 use super::identity;
 use super::intake::{Input, InputLoss};
-use super::own_files::Own;
+use super::own_files::OwnPaths;
 use super::reader;
 use super::shared::Shared;
 use super::types::{Change, LogConfig, Read};
@@ -37,13 +37,13 @@ impl Log {
     /// Discovers and opens the existing files, starts to follow them, and returns without waiting. Consumers get no
     /// events before [`Log::settle`]; the screen can read at once.
     pub fn open(config: LogConfig, clock: Arc<dyn Clock>) -> Log {
-        Log::open_watched(config, Own::default(), clock, Supervisor::default())
+        Log::open_watched(config, OwnPaths::default(), clock, Supervisor::default())
     }
 
     /// Like [`Log::open`], but does not follow Logwarden's own files (`own`), and `supervisor` watches the threads.
     pub fn open_watched(
         config: LogConfig,
-        own: Own,
+        own: OwnPaths,
         clock: Arc<dyn Clock>,
         supervisor: Supervisor,
     ) -> Log {
@@ -94,7 +94,7 @@ impl Log {
     }
 
     /// Replaces the list of Logwarden's own files; takes effect with the next [`Log::set_sources`].
-    pub fn set_own(&self, own: Own) {
+    pub fn set_own(&self, own: OwnPaths) {
         self.shared.set_own(own);
     }
 
@@ -213,7 +213,7 @@ impl Log {
     }
 
     /// Whether the bytes before this mark are those whose hash it holds; `None` if that cannot be checked now.
-    pub fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
+    pub fn matches_mark(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
         let handle = self.shared.handle_of(generation)?;
         if mark.offset == 0 {
             return Some(true);
@@ -229,11 +229,11 @@ impl Log {
         let key = &self.shared.config.key;
         let file = handle.open_file().ok().flatten()?;
         // Of a deleted file only the unread rest exists; a just truncated file is about to get a new generation.
-        let is_it = begin == 0 && identity::bears(&file, &seen, key).ok()?;
+        let is_it = begin == 0 && identity::matches_mark(&file, &seen, key).ok()?;
         if !is_it {
             return None;
         }
-        identity::bears(&file, mark, key).ok()
+        identity::matches_mark(&file, mark, key).ok()
     }
 
     /// The exact number of bytes lost since the start: truncated or deleted before all consumers had read them.
@@ -247,15 +247,15 @@ impl Log {
         self.shared.settled.load(Ordering::Acquire)
     }
 
-    /// Requests a check of all files and returns the number of the request; [`Log::has_looked`] reports its completion.
-    pub fn ask_for_look(&self) -> u64 {
+    /// Requests a check of all files and returns the number of the request; [`Log::is_check_done`] reports its completion.
+    pub fn request_check(&self) -> u64 {
         let number = self.shared.look_requests.add();
         self.shared.waker.wake(|hints| hints.look_requested = true);
         number
     }
 
     /// The requested check is done: all bytes written before the request are known.
-    pub fn has_looked(&self, number: u64) -> bool {
+    pub fn is_check_done(&self, number: u64) -> bool {
         self.shared.look_requests.is_done(number)
     }
 

@@ -66,10 +66,10 @@ mod unpacker;
 pub mod view;
 mod watch;
 
-pub use changes::{Changes, Hub, News};
+pub use changes::{ChangeHub, ChangeSet, Changes};
 pub use file::FileHandle;
 pub use log::Log;
-pub use own_files::Own;
+pub use own_files::OwnPaths;
 pub use pull::{Pull, Pulled, Reading};
 pub use queue::Queue;
 pub use source_match::meant;

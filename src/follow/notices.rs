@@ -29,7 +29,7 @@ pub(in crate::follow) enum Topic {
     Truncated(PathBuf),
     Hole(PathBuf),
     /// Records longer than the limit per record.
-    CutOff(PathBuf),
+    TruncatedRecords(PathBuf),
     /// A file that holds only bytes already read from another file.
     Copy(PathBuf),
     Unfinished(PathBuf),
@@ -52,13 +52,13 @@ impl Problem {
             | Problem::Empty(path)
             | Problem::Compressed(path)
             | Problem::Special(path, ..)
-            | Problem::Own(path, _)
+            | Problem::OwnPaths(path, _)
             | Problem::Failed(path, _) => path,
         }
     }
 
     pub fn is_own(&self, owned: &Path) -> bool {
-        matches!(self, Problem::Own(path, _) if path == owned)
+        matches!(self, Problem::OwnPaths(path, _) if path == owned)
     }
 
     pub fn level(&self) -> Level {
@@ -86,7 +86,7 @@ impl Problem {
                 "{path} uses an unsupported compression and is not read; to read it, unpack it into the log directory"
             ),
             Problem::Special(_, kind, others) => special(&path, *kind, *others),
-            Problem::Own(_, source) => own(&path, source),
+            Problem::OwnPaths(_, source) => own(&path, source),
             Problem::Failed(_, error) => cannot_check(&path, error),
         }
     }
@@ -113,7 +113,7 @@ fn special(path: &str, kind: Special, others: usize) -> String {
         Special::Device => {
             ("a device", format!("pipe it in (logwarden --no-ui - < {path}) or configure a log file"))
         }
-        Special::Circle => {
+        Special::CircularLink => {
             ("a symbolic link that leads back to itself", "configure the log file itself".to_owned())
         }
     };

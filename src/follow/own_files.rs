@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, fstat};
 
-use super::identity::Place;
+use super::identity::DeviceInode;
 use super::rotated_names::directory_of;
 use crate::base::timed_fs;
 
 /// Logwarden's own files and directories as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnPaths {
     /// Including everything below them.
     pub directories: Vec<PathBuf>,
     /// Only the files directly in them.
@@ -39,34 +39,36 @@ const SUFFIXES: [&str; 3] = ["", ".cursor", ".cursor.new"];
 /// The own files and directories as of one scan.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct OwnFiles {
-    directories: HashMap<Place, PathBuf>,
-    flat_directories: HashMap<Place, PathBuf>,
+    directories: HashMap<DeviceInode, PathBuf>,
+    flat_directories: HashMap<DeviceInode, PathBuf>,
     /// Files, with the path to show for each.
-    files: HashMap<Place, PathBuf>,
-    named: HashMap<(Place, OsString), PathBuf>,
+    files: HashMap<DeviceInode, PathBuf>,
+    named: HashMap<(DeviceInode, OsString), PathBuf>,
     /// Device and inode per path: kept if the mount does not respond at the next scan.
-    last_known: HashMap<PathBuf, Place>,
+    last_known: HashMap<PathBuf, DeviceInode>,
     /// Results for the directories checked in this scan.
     checked: HashMap<PathBuf, Directory>,
 }
 
 #[derive(Clone, Debug)]
 struct Directory {
-    place: Option<Place>,
+    place: Option<DeviceInode>,
     /// The own directory that contains it.
     owner: Option<PathBuf>,
 }
 
-impl Own {
+impl OwnPaths {
     /// `before`: the result of the previous scan.
     pub(in crate::follow) fn resolve(&self, before: &OwnFiles) -> OwnFiles {
-        self.resolve_with(before, |path| timed_fs::metadata(path).map(|found| Place::of(&found)))
+        self.resolve_with(before, |path| {
+            timed_fs::metadata(path).map(|found| DeviceInode::of(&found))
+        })
     }
 
     fn resolve_with(
         &self,
         before: &OwnFiles,
-        locate: impl Fn(&Path) -> io::Result<Place>,
+        locate: impl Fn(&Path) -> io::Result<DeviceInode>,
     ) -> OwnFiles {
         let mut places = OwnFiles::default();
         let mut located = HashMap::new();
@@ -112,7 +114,7 @@ impl OwnFiles {
     pub(in crate::follow) fn owner(
         &mut self,
         path: &Path,
-        place: Place,
+        place: DeviceInode,
         link: bool,
     ) -> io::Result<Option<PathBuf>> {
         if let Some(file) = self.files.get(&place) {
@@ -127,7 +129,7 @@ impl OwnFiles {
     }
 
     /// The own files that exist now.
-    pub(in crate::follow) fn files(&self) -> impl Iterator<Item = Place> {
+    pub(in crate::follow) fn files(&self) -> impl Iterator<Item = DeviceInode> {
         self.files.keys().copied()
     }
 
@@ -135,7 +137,7 @@ impl OwnFiles {
         if let Some(located) = self.checked.get(path) {
             return Ok(located.clone());
         }
-        let place = unless_stuck(timed_fs::metadata(path))?.map(|found| Place::of(&found));
+        let place = unless_stuck(timed_fs::metadata(path))?.map(|found| DeviceInode::of(&found));
         let owner = match place.and_then(|place| self.flat_directories.get(&place)) {
             Some(flat) => Some(flat.clone()),
             None => self.own_ancestor(path)?,
@@ -149,7 +151,8 @@ impl OwnFiles {
     fn own_ancestor(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let Some(real) = unless_stuck(timed_fs::canonicalize(path))? else { return Ok(None) };
         for directory in real.ancestors() {
-            let place = unless_stuck(timed_fs::metadata(directory))?.map(|found| Place::of(&found));
+            let place =
+                unless_stuck(timed_fs::metadata(directory))?.map(|found| DeviceInode::of(&found));
             if let Some(owner) = place.and_then(|place| self.directories.get(&place)) {
                 return Ok(Some(owner.clone()));
             }
@@ -172,10 +175,10 @@ fn with_ending(path: &OsStr, ending: &str) -> OsString {
 }
 
 /// Device and inode of standard output, if it is a regular file.
-fn standard_output() -> Option<Place> {
+fn standard_output() -> Option<DeviceInode> {
     let found = fstat(io::stdout().as_fd()).ok()?;
     let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-    is_file.then_some(Place { device: found.st_dev, inode: found.st_ino })
+    is_file.then_some(DeviceInode { device: found.st_dev, inode: found.st_ino })
 }
 
 #[cfg(test)]
@@ -184,12 +187,12 @@ mod tests {
 
     #[test]
     fn an_output_on_a_mount_that_does_not_respond_is_still_recognised() {
-        let own = Own {
+        let own = OwnPaths {
             directories: vec!["/mnt/archive".into()],
             outputs: vec!["/mnt/out.log".into()],
-            ..Own::default()
+            ..OwnPaths::default()
         };
-        let place = |path: &Path| Place { device: 9, inode: path.as_os_str().len() as u64 };
+        let place = |path: &Path| DeviceInode { device: 9, inode: path.as_os_str().len() as u64 };
         let there = |path: &Path| Ok(place(path));
         let stuck = |_: &Path| Err(io::Error::from(io::ErrorKind::TimedOut));
         let absent = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));

@@ -14,7 +14,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{News, Queue, Read};
+use super::{ChangeSet, Queue, Read};
 use crate::event::{Batch, Cursor, GenerationId, Record};
 
 pub use reading::Reading;
@@ -113,7 +113,7 @@ impl Pull {
     }
 
     /// Takes over changes of the log. Returns the new generations; those that the log no longer holds are dropped.
-    pub fn look(&mut self, queue: &dyn Queue, news: News) -> Vec<GenerationId> {
+    pub fn look(&mut self, queue: &dyn Queue, news: ChangeSet) -> Vec<GenerationId> {
         let mut changed: Vec<GenerationId> = news.generations.into_iter().collect();
         if news.all {
             changed = queue.generations();

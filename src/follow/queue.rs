@@ -8,7 +8,7 @@ use crate::event::{Cursor, GenerationId, Mark};
 
 /// Implemented by [`Log`], and by fakes in tests.
 pub trait Queue: Send + Sync {
-    /// Walks all generations: call it at the start, and when [`super::News::all`] is set.
+    /// Walks all generations: call it at the start, and when [`super::ChangeSet::all`] is set.
     fn generations(&self) -> Vec<GenerationId>;
     /// Whether [`Queue::generations`] lists this one.
     fn holds(&self, generation: GenerationId) -> bool;
@@ -19,16 +19,16 @@ pub trait Queue: Send + Sync {
     fn read(&self, cursor: Cursor) -> io::Result<Read>;
     /// Every byte that existed at the start is published.
     fn settled(&self) -> bool;
-    /// See [`Log::ask_for_look`].
-    fn ask_for_look(&self) -> u64 {
+    /// See [`Log::request_check`].
+    fn request_check(&self) -> u64 {
         0
     }
-    /// See [`Log::has_looked`].
-    fn has_looked(&self, _number: u64) -> bool {
+    /// See [`Log::is_check_done`].
+    fn is_check_done(&self, _number: u64) -> bool {
         true
     }
-    /// See [`Log::bears`].
-    fn bears(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
+    /// See [`Log::matches_mark`].
+    fn matches_mark(&self, _generation: GenerationId, _mark: &Mark) -> Option<bool> {
         None
     }
     /// See [`Log::destroyed`].
@@ -66,16 +66,16 @@ impl Queue for Log {
         Log::settled(self)
     }
 
-    fn ask_for_look(&self) -> u64 {
-        Log::ask_for_look(self)
+    fn request_check(&self) -> u64 {
+        Log::request_check(self)
     }
 
-    fn has_looked(&self, number: u64) -> bool {
-        Log::has_looked(self, number)
+    fn is_check_done(&self, number: u64) -> bool {
+        Log::is_check_done(self, number)
     }
 
-    fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
-        Log::bears(self, generation, mark)
+    fn matches_mark(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
+        Log::matches_mark(self, generation, mark)
     }
 
     fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {

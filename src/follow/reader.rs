@@ -17,7 +17,7 @@ use super::open_file;
 use super::positioned_read::read_full;
 use super::read_state::{CarriedContext, DecodeState};
 use super::shared::Shared;
-use super::truncated_records::CutOff;
+use super::truncated_records::TruncatedRecords;
 use super::types::Read;
 use crate::base::Timestamp;
 use crate::base::timed_fs::File;
@@ -126,7 +126,7 @@ impl Reader<'_> {
     /// truncated and grew again in between.
     fn is_unchanged(&self, file: &File) -> io::Result<bool> {
         let KnownFacts { mark, available, .. } = &*self.known;
-        Ok(*available < mark.offset || identity::bears(file, mark, &self.generation.key)?)
+        Ok(*available < mark.offset || identity::matches_mark(file, mark, &self.generation.key)?)
     }
 
     fn framer(&self, offset: u64) -> Framer {
@@ -192,7 +192,7 @@ impl Reader<'_> {
 
     /// Counts only records that are read for the first time, like misfits.
     fn count_cut_off(&self, records: &[Record], state: &DecodeState) {
-        let cut = CutOff::of(records, state.handed_out);
+        let cut = TruncatedRecords::of(records, state.handed_out);
         if cut.records > 0 {
             self.handle.cut_off.add(cut);
             self.notify_follower();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::discover::{FoundFile, ScanResult};
 use super::follower::{Follower, ScanState};
-use super::identity::{self, Place, name_of};
+use super::identity::{self, DeviceInode, name_of};
 use super::locate::BIRTH_TIME_RESOLUTION;
 use super::origin::Origin;
 use super::rotated_names::{self, directory_of};
@@ -165,7 +165,7 @@ impl Follower {
                     changed = true;
                     continue;
                 };
-                let place = Place::of(&metadata);
+                let place = DeviceInode::of(&metadata);
                 changed |= place != listed;
                 let birth = Timestamp(identity::birth(&metadata));
                 let between = birth >= since && birth <= until && birth.0 > 0;

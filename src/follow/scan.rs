@@ -13,7 +13,7 @@ use super::directory_times::DirectoryTimes;
 use super::discover::{self, FoundFile, Problem, ScanResult};
 use super::file::{FileFacts, FileHandle};
 use super::follower::{Follower, Phase};
-use super::identity::{self, Place};
+use super::identity::{self, DeviceInode};
 use super::notices::{self, Topic};
 use super::origin::Origin;
 use crate::base::Timestamp;
@@ -90,7 +90,8 @@ impl Follower {
                 self.scan_state.last_file_at.retain(|path, _| paths.contains(&**path));
             }
             if self.scan_state.is_complete && !self.scan_state.closed_compressed.is_empty() {
-                let found: HashSet<Place> = result.found.iter().map(|found| found.place).collect();
+                let found: HashSet<DeviceInode> =
+                    result.found.iter().map(|found| found.place).collect();
                 self.scan_state.closed_compressed.retain(|place, _| found.contains(place));
             }
             self.update_unlisted_files(&present);
@@ -183,7 +184,7 @@ impl Follower {
     fn open(&mut self, found: &FoundFile, origin: Origin) -> io::Result<FileId> {
         let file = timed_fs::open(&found.path)?;
         let metadata = file.metadata()?;
-        let place = Place::of(&metadata);
+        let place = DeviceInode::of(&metadata);
         if let Some(id) = self.catalog.by_place(place) {
             return Ok(id);
         }
@@ -210,7 +211,7 @@ impl Follower {
         origin: Origin,
     ) -> io::Result<FileId> {
         let metadata = file.metadata()?;
-        let place = Place::of(&metadata);
+        let place = DeviceInode::of(&metadata);
         // Files at a source path were checked against Logwarden's own files when they were found.
         if origin != Origin::Path && self.scan_state.own_files.owner(path, place, false)?.is_some()
         {
@@ -260,7 +261,7 @@ impl Follower {
     }
 
     /// All bytes were written while the path was followed: the file replaces another one, or Logwarden writes it.
-    fn was_created_while_following(&self, path: &Path, place: Place, early: bool) -> bool {
+    fn was_created_while_following(&self, path: &Path, place: DeviceInode, early: bool) -> bool {
         let before = self.scan_state.last_file_at.get(path);
         let replaces = !early && before.is_some_and(|(before, _)| *before != place);
         replaces || self.shared.stdin_progress.was_made_here(place)

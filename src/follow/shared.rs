@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use super::batch_cache::Cache;
-use super::changes::{Hub, News};
+use super::changes::{ChangeHub, ChangeSet};
 use super::descriptors::Descriptors;
 use super::file::{FileHandle, KnownFacts};
 use super::file_registry::Files;
 use super::look_requests::LookRequests;
 use super::losses::{Loss, Losses};
 use super::notices::Board;
-use super::own_files::Own;
+use super::own_files::OwnPaths;
 use super::stdin_progress::StdinProgress;
 use super::types::{LogConfig, Read};
 use super::watch::Waker;
@@ -50,11 +50,11 @@ pub(in crate::follow) struct Shared {
     /// Number of compressed files of which only a part could be unpacked.
     pub torn: AtomicUsize,
     /// Logwarden's own files, which are never followed.
-    own: Mutex<Own>,
+    own: Mutex<OwnPaths>,
     /// The consumers whose cursors decide which bytes are still needed; empty: all that have a cursor.
     pub consumers: Mutex<Vec<String>>,
     /// Subscribers to changes.
-    pub changes: Arc<Hub>,
+    pub changes: Arc<ChangeHub>,
     files: RwLock<Files>,
     with_file: RwLock<HashMap<GenerationId, Arc<FileHandle>>>,
     /// Generations without a file, of which only the rows are left.
@@ -94,11 +94,11 @@ impl Shared {
         }
     }
 
-    pub fn own(&self) -> Own {
+    pub fn own(&self) -> OwnPaths {
         self.own.lock().expect("no holder of it panics").clone()
     }
 
-    pub fn set_own(&self, own: Own) {
+    pub fn set_own(&self, own: OwnPaths) {
         *self.own.lock().expect("no holder of it panics") = own;
     }
 
@@ -110,16 +110,16 @@ impl Shared {
     /// Wakes subscribers, to read the changes that [`FileHandle::update`] and the methods here have marked. Call it
     /// after everything is published.
     pub fn notify_changes(&self) {
-        self.changes.tell();
+        self.changes.notify();
     }
 
     /// Marks a change that may affect any file.
     pub fn mark_all(&self) {
-        self.changes.mark(&News::everything());
+        self.changes.mark(&ChangeSet::everything());
     }
 
     pub fn mark(&self, id: GenerationId) {
-        self.changes.mark(&News::of([id]));
+        self.changes.mark(&ChangeSet::of([id]));
     }
 
     pub fn next_id(&self) -> FileId {
@@ -139,7 +139,7 @@ impl Shared {
         handle.report_to(&self.changes);
         let id = handle.id;
         self.files.write().expect("no holder of the files panics").add(handle);
-        self.changes.mark(&News::of_file(id, None));
+        self.changes.mark(&ChangeSet::of_file(id, None));
     }
 
     pub fn set_sources(&self, names: Vec<Arc<str>>) {
@@ -150,9 +150,9 @@ impl Shared {
     pub fn remove_file(&self, id: FileId) {
         let with_loss = self.file(id).and_then(|handle| handle.generation_with_loss());
         self.files.write().expect("no holder of the files panics").remove(id);
-        self.changes.mark(&News::of_file(id, None));
+        self.changes.mark(&ChangeSet::of_file(id, None));
         // From now on its loss has an entry of its own in the list of files.
-        let mark = |id| self.changes.mark(&News::of_file(lost_file_id(id), None));
+        let mark = |id| self.changes.mark(&ChangeSet::of_file(lost_file_id(id), None));
         with_loss.into_iter().for_each(mark);
     }
 
@@ -330,7 +330,7 @@ impl Shared {
 
     fn note(&self, id: GenerationId, loss: Loss) {
         if self.losses.note(id, loss) {
-            self.changes.mark(&News::of_file(lost_file_id(id), Some(id)));
+            self.changes.mark(&ChangeSet::of_file(lost_file_id(id), Some(id)));
             self.notify_changes();
         }
     }

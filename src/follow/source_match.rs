@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use super::SourceConfig;
 use super::discover::{self, Problem};
-use super::own_files::{Own, OwnFiles};
+use super::own_files::{OwnFiles, OwnPaths};
 
-/// Own files that these sources match, each with the name of the source: existing files, and outputs that may be
+/// OwnPaths files that these sources match, each with the name of the source: existing files, and outputs that may be
 /// created.
-pub fn meant(sources: &[SourceConfig], own: &Own) -> Vec<(PathBuf, Arc<str>)> {
+pub fn meant(sources: &[SourceConfig], own: &OwnPaths) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
     let existing = discover::scan(&sources, own, &OwnFiles::default())
         .problems
         .into_iter()
         .filter_map(|problem| match problem {
-            Problem::Own(path, source) => Some((path, source)),
+            Problem::OwnPaths(path, source) => Some((path, source)),
             _ => None,
         });
     let mut matched: Vec<(PathBuf, Arc<str>)> = existing.collect();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::identity::Place;
+use super::identity::DeviceInode;
 use super::{SourceConfig, Start};
 
 /// The name of the source for standard input, and the file name of its segments.
@@ -91,11 +91,11 @@ pub struct InputLoss {
 #[derive(Debug, Default)]
 struct Segments {
     /// Segments created by this process.
-    made: HashSet<Place>,
+    made: HashSet<DeviceInode>,
     /// Segments that are being written, one per input, with the number of their durable bytes.
-    current: Vec<(Place, u64)>,
+    current: Vec<(DeviceInode, u64)>,
     /// Segments whose end is published to readers.
-    ended: HashSet<Place>,
+    ended: HashSet<DeviceInode>,
 }
 
 impl StdinProgress {
@@ -145,27 +145,27 @@ impl StdinProgress {
     }
 
     /// The segment is read to its end, or is not text. `true` if that was not noted before.
-    pub fn note_end_of_segment(&self, place: Place) -> bool {
+    pub fn note_end_of_segment(&self, place: DeviceInode) -> bool {
         self.segments().ended.insert(place)
     }
 
     /// The size of a file without those bytes of a segment that are not durable yet.
     pub fn size_of(&self, metadata: &Metadata) -> u64 {
-        let place = Place::of(metadata);
+        let place = DeviceInode::of(metadata);
         let segments = self.segments();
         let written = segments.current.iter().find(|(current, _)| *current == place);
         written.map_or(metadata.len(), |(_, durable)| metadata.len().min(*durable))
     }
 
-    pub fn is_written(&self, place: Place) -> bool {
+    pub fn is_written(&self, place: DeviceInode) -> bool {
         self.segments().current.iter().any(|(current, _)| *current == place)
     }
 
-    pub fn was_made_here(&self, place: Place) -> bool {
+    pub fn was_made_here(&self, place: DeviceInode) -> bool {
         self.segments().made.contains(&place)
     }
 
-    pub fn begin_segment(&self, place: Place) {
+    pub fn begin_segment(&self, place: DeviceInode) {
         let mut segments = self.segments();
         // File systems reuse the inode of a removed segment at once.
         segments.ended.remove(&place);
@@ -173,18 +173,18 @@ impl StdinProgress {
         segments.current.push((place, 0));
     }
 
-    pub fn set_durable(&self, place: Place, durable: u64) {
+    pub fn set_durable(&self, place: DeviceInode, durable: u64) {
         let mut segments = self.segments();
         let written = segments.current.iter_mut().find(|(current, _)| *current == place);
         written.into_iter().for_each(|(_, known)| *known = durable);
     }
 
-    pub fn end_segment(&self, place: Place) {
+    pub fn end_segment(&self, place: DeviceInode) {
         self.segments().current.retain(|(current, _)| *current != place);
     }
 
     /// The segment is removed: the next file may get its inode.
-    pub fn forget(&self, place: Place) {
+    pub fn forget(&self, place: DeviceInode) {
         let mut segments = self.segments();
         segments.made.remove(&place);
         segments.ended.remove(&place);
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_file_with_the_inode_of_a_removed_segment_was_not_made_here() {
         let progress = StdinProgress::new(false);
-        let place = Place { device: 1, inode: 2 };
+        let place = DeviceInode { device: 1, inode: 2 };
         progress.begin_segment(place);
         progress.end_segment(place);
         assert!(!progress.is_through());

@@ -7,26 +7,26 @@ use crate::base::{bytes, sanitize};
 use crate::event::{Flags, Record};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::follow) struct CutOff {
+pub(in crate::follow) struct TruncatedRecords {
     pub records: u64,
     /// Bytes of the file, including line ends. For UTF-16 this is an estimate, because UTF-8 is shorter.
     pub bytes: u64,
 }
 
-impl CutOff {
+impl TruncatedRecords {
     /// Counts the truncated records that begin at `from` or later.
-    pub fn of(records: &[Record], from: u64) -> CutOff {
-        let mut all = CutOff::default();
+    pub fn of(records: &[Record], from: u64) -> TruncatedRecords {
+        let mut all = TruncatedRecords::default();
         for record in records {
             if record.flags.contains(Flags::TRUNCATED) && record.start >= from {
                 let bytes = (record.end - record.start).saturating_sub(u64::from(record.len));
-                all.add(CutOff { records: 1, bytes });
+                all.add(TruncatedRecords { records: 1, bytes });
             }
         }
         all
     }
 
-    pub fn add(&mut self, other: CutOff) {
+    pub fn add(&mut self, other: TruncatedRecords) {
         self.records += other.records;
         self.bytes += other.bytes;
     }
@@ -46,7 +46,7 @@ impl CutOff {
     }
 
     /// The first truncated record is reported, and then each tenfold number.
-    pub fn should_report(self, before: CutOff) -> bool {
+    pub fn should_report(self, before: TruncatedRecords) -> bool {
         self.records > 0
             && self.records.ilog10() != before.records.checked_ilog10().unwrap_or(u32::MAX)
     }
@@ -54,14 +54,14 @@ impl CutOff {
 
 /// Truncated records that readers of a file have found and the follower has not taken yet.
 #[derive(Debug, Default)]
-pub(in crate::follow) struct Met(Mutex<CutOff>);
+pub(in crate::follow) struct FoundTruncatedRecords(Mutex<TruncatedRecords>);
 
-impl Met {
-    pub fn add(&self, cut: CutOff) {
+impl FoundTruncatedRecords {
+    pub fn add(&self, cut: TruncatedRecords) {
         self.0.lock().expect("no holder of this lock panics").add(cut);
     }
 
-    pub fn take(&self) -> CutOff {
+    pub fn take(&self) -> TruncatedRecords {
         std::mem::take(&mut *self.0.lock().expect("no holder of this lock panics"))
     }
 }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_first_truncated_record_is_reported_and_then_each_tenfold_number() {
-        let of = |records| CutOff { records, bytes: 1 };
+        let of = |records| TruncatedRecords { records, bytes: 1 };
         let reported: Vec<u64> = (1..=1000).filter(|n| of(*n).should_report(of(n - 1))).collect();
         assert_eq!(reported, [1, 10, 100, 1000]);
     }

@@ -310,7 +310,7 @@ impl Queue {
             // The file was closed meanwhile, or the process ends.
             let stop = || self.stop.load(Ordering::Acquire) || Arc::strong_count(&compressed) == 1;
             // A panic in one file does not stop the others.
-            let unpacked = supervisor.guard(PART, OnPanic::GoOn, || {
+            let unpacked = supervisor.guard(PART, OnPanic::Continue, || {
                 supervisor.checkpoint(PART);
                 compressed.unpack(space, &stop)
             });

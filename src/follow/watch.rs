@@ -203,7 +203,7 @@ struct Callback {
 
 impl Callback {
     fn hint(&self, event: notify::Result<notify::Event>) {
-        let result = self.supervisor.guard(PART, OnPanic::GoOn, || {
+        let result = self.supervisor.guard(PART, OnPanic::Continue, || {
             self.supervisor.checkpoint(PART);
             hint(&self.waker, event);
         });
@@ -223,7 +223,7 @@ impl Drop for Callback {
         if std::thread::panicking() {
             self.supervisor.failed(
                 PART,
-                OnPanic::GoOn,
+                OnPanic::Continue,
                 &"its thread has ended; files are only polled from now on",
             );
             self.ended.store(true, Ordering::Release);

@@ -14,7 +14,7 @@ use rustix::process::{geteuid, getuid};
 use serde::Serialize;
 
 use super::SEALED;
-use super::decryptor::{Opened, SealedBy};
+use super::decryptor::{DecryptedValue, KeyAndField};
 use super::whole_words::WordReplacer;
 use crate::base::{Clock, rfc3339, with_causes};
 
@@ -24,13 +24,13 @@ pub const NAME: &str = "audit.jsonl";
 #[derive(Debug)]
 pub struct Audit {
     path: PathBuf,
-    who: Who,
+    who: Actor,
     clock: Arc<dyn Clock>,
 }
 
 /// The person and the component that decrypt; the user id comes from the system.
 #[derive(Clone, Debug)]
-pub struct Who {
+pub struct Actor {
     /// The user name from the environment.
     pub user: Option<String>,
     pub host: String,
@@ -40,7 +40,7 @@ pub struct Who {
 
 /// The location of the decrypted token.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct TokenLocation<'a> {
     pub file: &'a str,
     /// Start of its record in the file.
     pub offset: Option<u64>,
@@ -81,7 +81,7 @@ impl AuditError {
 }
 
 /// The file name with these values replaced by `[sealed]`; `None`: it contains none of them.
-pub fn without(file: &str, opened: &[Opened]) -> Option<String> {
+pub fn without(file: &str, opened: &[DecryptedValue]) -> Option<String> {
     let names = opened.iter().filter(|one| file.contains(one.value.as_str()));
     let words = names.map(|one| (one.value.as_str(), SEALED));
     WordReplacer::new(words.collect()).replace(file)
@@ -107,27 +107,35 @@ struct Line<'a> {
 }
 
 impl Audit {
-    pub fn new(path: PathBuf, who: Who, clock: Arc<dyn Clock>) -> Audit {
+    pub fn new(path: PathBuf, who: Actor, clock: Arc<dyn Clock>) -> Audit {
         Audit { path, who, clock }
     }
 
     /// Appends one line per value. Durable when this returns.
-    pub fn opened(&self, opened: &[Opened], place: Place<'_>) -> Result<(), AuditError> {
+    pub fn opened(
+        &self,
+        opened: &[DecryptedValue],
+        place: TokenLocation<'_>,
+    ) -> Result<(), AuditError> {
         let file = without(place.file, opened);
-        let place = Place { file: file.as_deref().unwrap_or(place.file), ..place };
+        let place = TokenLocation { file: file.as_deref().unwrap_or(place.file), ..place };
         let lines = opened.iter().map(|one| (one.sealed_by(), None));
         self.append(lines, place)
     }
 
     /// Appends one line per key and field with the number of values, after all of them were decrypted.
-    pub fn counted(&self, counts: &[(SealedBy, u64)], place: Place<'_>) -> Result<(), AuditError> {
+    pub fn counted(
+        &self,
+        counts: &[(KeyAndField, u64)],
+        place: TokenLocation<'_>,
+    ) -> Result<(), AuditError> {
         self.append(counts.iter().map(|(sealed, count)| (sealed.clone(), Some(*count))), place)
     }
 
     fn append(
         &self,
-        lines: impl Iterator<Item = (SealedBy, Option<u64>)>,
-        place: Place<'_>,
+        lines: impl Iterator<Item = (KeyAndField, Option<u64>)>,
+        place: TokenLocation<'_>,
     ) -> Result<(), AuditError> {
         let time = rfc3339::text(self.clock.now(), 3);
         let (file, ends_torn) = self.open()?;

@@ -7,40 +7,44 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::Keyring;
-use super::audit::{Audit, AuditError, Place};
-use super::decrypt_stream::Revealer;
-use super::decryptor::{OpenError, Opened, Opener};
+use super::audit::{Audit, AuditError, TokenLocation};
+use super::decrypt_stream::StreamDecryptor;
+use super::decryptor::{DecryptError, DecryptedValue, Decryptor};
 
 /// Values and problems per text; more are not useful to a reader.
 const MAX_VALUES: usize = 100;
 
 #[derive(Debug)]
-pub struct Disclosure {
+pub struct AuditedDecryptor {
     keyring: Arc<Keyring>,
     audit: Audit,
 }
 
 /// The decrypted values of a text, each once, and the reasons why other tokens could not be decrypted.
 #[derive(Debug, Default)]
-pub struct Disclosed {
-    pub values: Vec<Opened>,
+pub struct DecryptedValues {
+    pub values: Vec<DecryptedValue>,
     pub problems: Vec<String>,
 }
 
-impl Disclosure {
-    pub fn new(keyring: Arc<Keyring>, audit: Audit) -> Disclosure {
-        Disclosure { keyring, audit }
+impl AuditedDecryptor {
+    pub fn new(keyring: Arc<Keyring>, audit: Audit) -> AuditedDecryptor {
+        AuditedDecryptor { keyring, audit }
     }
 
     /// Decrypts all tokens in `text`, with the keys as they are in the directory now.
-    pub fn open(&self, text: &[u8], place: Place<'_>) -> Result<Disclosed, AuditError> {
+    pub fn open(
+        &self,
+        text: &[u8],
+        place: TokenLocation<'_>,
+    ) -> Result<DecryptedValues, AuditError> {
         self.keyring.refresh();
         // A new opener: an old one would remember missing keys that may have been restored since.
-        let opener = Opener::new(Arc::clone(&self.keyring));
-        let mut disclosed = Disclosed::default();
+        let opener = Decryptor::new(Arc::clone(&self.keyring));
+        let mut disclosed = DecryptedValues::default();
         // Large enough to never reallocate, which would leave plain text in freed memory.
         let mut plain_text = Zeroizing::new(Vec::with_capacity(text.len() * 2));
-        let mut revealer = Revealer::new(&opener);
+        let mut revealer = StreamDecryptor::new(&opener);
         let each = &mut |found| disclosed.add(found);
         revealer.push(text, &mut plain_text, each);
         revealer.finish(&mut plain_text, each);
@@ -51,11 +55,11 @@ impl Disclosure {
     }
 }
 
-impl Disclosed {
-    fn add(&mut self, found: Result<Opened, OpenError>) {
+impl DecryptedValues {
+    fn add(&mut self, found: Result<DecryptedValue, DecryptError>) {
         match found {
             Ok(opened) => {
-                let same = |known: &Opened| {
+                let same = |known: &DecryptedValue| {
                     *known.value == *opened.value && known.sealed_by() == opened.sealed_by()
                 };
                 if self.values.len() < MAX_VALUES && !self.values.iter().any(same) {

@@ -6,7 +6,7 @@
 use memchr::memmem;
 
 use super::base64url;
-use super::decryptor::{OpenError, Opened, Opener};
+use super::decryptor::{DecryptError, DecryptedValue, Decryptor};
 use super::token::{LONGEST_TEXT, PREFIX};
 use crate::base::{json, sanitize};
 
@@ -14,8 +14,8 @@ use crate::base::{json, sanitize};
 const SHORTEST_REPORTED: usize = 16;
 
 #[derive(Debug)]
-pub struct Revealer<'a> {
-    opener: &'a Opener,
+pub struct StreamDecryptor<'a> {
+    opener: &'a Decryptor,
     /// Bytes that may be the beginning of a token.
     pending: Vec<u8>,
     quotes: Quotes,
@@ -24,11 +24,11 @@ pub struct Revealer<'a> {
 }
 
 /// Called with the decrypted value of each token, or the reason why it stays unchanged.
-pub type Each<'f> = &'f mut dyn FnMut(Result<Opened, OpenError>);
+pub type Each<'f> = &'f mut dyn FnMut(Result<DecryptedValue, DecryptError>);
 
-impl<'a> Revealer<'a> {
-    pub fn new(opener: &'a Opener) -> Self {
-        Revealer { opener, pending: Vec::new(), quotes: Quotes::default(), one_line: false }
+impl<'a> StreamDecryptor<'a> {
+    pub fn new(opener: &'a Decryptor) -> Self {
+        StreamDecryptor { opener, pending: Vec::new(), quotes: Quotes::default(), one_line: false }
     }
 
     /// For lines that people read: values are sanitised.

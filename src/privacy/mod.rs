@@ -35,8 +35,8 @@ mod whole_words;
 
 pub use address::AddressMode;
 pub use audit::{Audit, AuditError};
-pub use audited_decryption::{Disclosed, Disclosure};
-pub use decryptor::{OpenError, Opener};
+pub use audited_decryption::{AuditedDecryptor, DecryptedValues};
+pub use decryptor::{DecryptError, Decryptor};
 pub use document::write_members;
 pub use keys::{KeyError, Keyring, Month};
 pub use outgoing::{Origin, Outgoing, StoredError, alias, protect, shown, stored};

@@ -11,7 +11,7 @@ use super::derive::derive;
 use super::keys::{Keyring, MonthKey, Slot};
 use super::tag::{self, MacKey};
 use super::token::FieldCipher;
-use super::{Month, Opener};
+use super::{Decryptor, Month};
 use crate::base::Timestamp;
 
 const PAGE: &str = include_str!("../../docs/PRIVACY.md");
@@ -94,6 +94,6 @@ fn the_key_file_on_the_page_decrypts_the_token_on_the_page() {
     let path = directory.join("2021_April.key");
     std::fs::write(&path, format!("{file}\n")).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let opened = Opener::new(keyring).open(of_page("enc1.").expect("a token")).unwrap();
+    let opened = Decryptor::new(keyring).open(of_page("enc1.").expect("a token")).unwrap();
     assert_eq!((opened.value.as_str(), opened.field.as_str()), ("CLIENTID2", "clientid"));
 }

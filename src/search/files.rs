@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-pub use collector::Sieve;
+pub use collector::MatchCollector;
 use file_content::FileContent;
 
 use super::{Each, Options, SearchError};
@@ -61,7 +61,7 @@ pub fn files(
     policy: &Policy,
     each: Each<'_>,
 ) -> Result<u64, SearchError> {
-    let mut sieve = Sieve::new(query, options, policy);
+    let mut sieve = MatchCollector::new(query, options, policy);
     if !sieve.is_full() {
         let query = sieve.query().clone();
         search_all(inputs, &query, &mut |event| sieve.take(event, each))?;

@@ -15,7 +15,7 @@ pub mod sealed_terms;
 use std::path::PathBuf;
 
 pub use archive::{archive, count_archive, names_in_archive};
-pub use files::{Input, Sieve, collect_names, count_files, files, names_in_files};
+pub use files::{Input, MatchCollector, collect_names, count_files, files, names_in_files};
 
 use crate::archive::ArchiveError;
 use crate::base::Timestamp;

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::output::{Form, Output};
 use super::*;
-use crate::archive::{Archive, Fact, Generations, Reader, encode};
+use crate::archive::{Archive, GenerationFacts, Generations, Reader, encode};
 use crate::event::{Cursor, Generation, GenerationId, IdKey, Identity, Level};
 use crate::privacy::{Policy, shown};
 use crate::query::{Bound, FieldName, Pattern, Test, Token};
@@ -22,7 +22,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
 struct Unknown;
 
 impl Generations for Unknown {
-    fn fact(&self, _: GenerationId) -> Option<Fact> {
+    fn fact(&self, _: GenerationId) -> Option<GenerationFacts> {
         None
     }
 }

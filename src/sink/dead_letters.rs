@@ -19,10 +19,10 @@ use std::io;
 pub use directory::{DeadLetterDirectory, MOST};
 pub use letter::DeadLetter;
 pub use letter_file::LetterFile;
-pub use line_reader::{Line, Lines, Oddities, UnreadableLine};
+pub use line_reader::{Line, Lines, MalformedLines, UnreadableLine};
 pub use replay::{Replay, Replayed};
 pub use rewrite::{Removed, remove};
-pub use selection::{Choice, Selection};
+pub use selection::{LetterFilter, Selection};
 pub use summary::{Overview, overview};
 
 /// Stores dead letters.

@@ -26,7 +26,7 @@ pub struct GenerationRow {
     pub device: u64,
     /// The directory that contained its file; `None` in rows of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub home: Option<Home>,
+    pub home: Option<DirectoryIdentity>,
     /// The path under which its source first found it; empty in rows of earlier versions.
     #[serde(default, with = "path_bytes", skip_serializing_if = "is_empty_path")]
     pub first_path: PathBuf,
@@ -62,7 +62,7 @@ pub struct GenerationRow {
     pub rest: Option<Rest>,
     /// Set when it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub absence: Option<Absence>,
+    pub absence: Option<TimeSinceEnd>,
 }
 
 impl GenerationRow {
@@ -126,24 +126,24 @@ fn is_empty_path(path: &std::path::Path) -> bool {
 
 /// How long ago a generation ended, and up to which moment that was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Absence {
+pub struct TimeSinceEnd {
     pub long: Duration,
     pub counted: Timestamp,
 }
 
-impl Absence {
+impl TimeSinceEnd {
     /// Longest time that counts between two counts: a step of the clock must not expire anything.
     const LONGEST_STEP: Duration = Duration::from_secs(86_400);
     /// Each count is a write, so it is made only about once per day.
     const SHORTEST_STEP: Duration = Duration::from_secs(23 * 3600);
 
     pub fn at(now: Timestamp) -> Self {
-        Absence { long: Duration::ZERO, counted: now }
+        TimeSinceEnd { long: Duration::ZERO, counted: now }
     }
 
     pub fn counted(self, now: Timestamp) -> Self {
         let passed = now.since(self.counted).min(Self::LONGEST_STEP);
-        Absence { long: self.long + passed, counted: now }
+        TimeSinceEnd { long: self.long + passed, counted: now }
     }
 
     /// It is too early to count again, unless the clock went back.
@@ -154,7 +154,7 @@ impl Absence {
 
 /// A directory with the data to recognise it: its device number may change at a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Home {
+pub struct DirectoryIdentity {
     /// Its real path; empty if it is the directory of the row's path.
     #[serde(
         rename = "folder",
@@ -207,7 +207,7 @@ mod tables;
 pub use batch::Transaction;
 pub use directory::is_state;
 pub use error::StateError;
-pub use store::{Claim, Store};
+pub use store::{StateOwnership, Store};
 pub use tables::{Key, Table};
 
 /// Month keys that were used for sealing, as of the last snapshot, which is written whenever a key is added. For

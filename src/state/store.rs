@@ -49,18 +49,18 @@ pub(super) struct Inner {
 
 /// Ownership of a state directory that has not been read yet.
 #[derive(Debug)]
-pub struct Claim {
+pub struct StateOwnership {
     directory: PathBuf,
     lock: Lock,
     notices: Vec<String>,
 }
 
-impl Claim {
+impl StateOwnership {
     /// Creates the directory if necessary and takes the lock; does not wait.
-    pub fn take(directory: &Path) -> Result<Claim, StateError> {
+    pub fn take(directory: &Path) -> Result<StateOwnership, StateError> {
         let mut notices = Vec::new();
         directory::prepare(directory, &mut notices)?;
-        Ok(Claim { directory: directory.into(), lock: Lock::take(directory)?, notices })
+        Ok(StateOwnership { directory: directory.into(), lock: Lock::take(directory)?, notices })
     }
 
     /// Checks integrity; sets a damaged file aside and continues from the last snapshot. The texts are notices for the
@@ -74,7 +74,7 @@ impl Claim {
         clock: Arc<dyn Clock>,
         storage: Arc<dyn Storage>,
     ) -> Result<(Store, Vec<String>), StateError> {
-        let Claim { directory, lock, mut notices } = self;
+        let StateOwnership { directory, lock, mut notices } = self;
         let mut durable = files(&directory, storage, &*clock);
         let memory = recovery::load(&mut durable, &directory, &*clock, &mut notices)?;
         Ok((Store::with(&directory, clock, memory, durable, Some(lock)), notices))
@@ -90,9 +90,9 @@ fn files(directory: &Path, storage: Arc<dyn Storage>, clock: &dyn Clock) -> Dura
 }
 
 impl Store {
-    /// [`Claim::take`] and [`Claim::open`].
+    /// [`StateOwnership::take`] and [`StateOwnership::open`].
     pub fn open(directory: &Path) -> Result<(Store, Vec<String>), StateError> {
-        Claim::take(directory)?.open()
+        StateOwnership::take(directory)?.open()
     }
 
     #[cfg(test)]
@@ -101,7 +101,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         storage: Arc<dyn Storage>,
     ) -> Result<(Store, Vec<String>), StateError> {
-        Claim::take(directory)?.open_with(clock, storage)
+        StateOwnership::take(directory)?.open_with(clock, storage)
     }
 
     /// A store without a directory that is lost at the end: for a screen beside an engine.

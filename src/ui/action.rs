@@ -10,7 +10,7 @@ use super::stream::Row;
 use crate::base::Timestamp;
 use crate::event::{Command, Status};
 use crate::follow::view::{Frontier, Position};
-use crate::privacy::{AuditError, Disclosed};
+use crate::privacy::{AuditError, DecryptedValues};
 
 #[derive(Debug)]
 pub enum Action {
@@ -32,7 +32,7 @@ pub enum Action {
     /// Resumed after this long in the shell.
     Resumed(Duration),
     /// The decrypted tokens of the record at this position, or the reason why they must not be shown.
-    Decrypted(Position, Result<Disclosed, AuditError>),
+    Decrypted(Position, Result<DecryptedValues, AuditError>),
     /// The engine's command queue was full.
     CommandRefused,
 }

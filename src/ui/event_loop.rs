@@ -23,7 +23,7 @@ use super::{Files, Ui, panes};
 use crate::base::sanitize;
 use crate::event::Level;
 use crate::event::status::{Notice, new_notices};
-use crate::privacy::audit::Place;
+use crate::privacy::audit::TokenLocation;
 
 /// Minimum time between two frames, unless a key is pressed.
 const FRAME: Duration = Duration::from_millis(33);
@@ -262,8 +262,8 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         let (event, position) = (row.entry.event(), row.entry.position);
         let file = event.batch.path.to_string_lossy();
         let place = match &self.ui.options.shown {
-            Some(shown) => Place { file: shown, offset: None },
-            None => Place { file: &file, offset: Some(event.record.start) },
+            Some(shown) => TokenLocation { file: shown, offset: None },
+            None => TokenLocation { file: &file, offset: Some(event.record.start) },
         };
         let decrypted = disclosure.open(event.text(), place);
         self.act(Action::Decrypted(position, decrypted));

@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::base::{Clock, Supervisor, SystemClock};
 use crate::event::{Command, Status};
 use crate::follow::{Changes, FileHandle, Log};
-use crate::privacy::Disclosure;
+use crate::privacy::AuditedDecryptor;
 
 pub use event_loop::run_on;
 pub use keymap::{Keymap, KeymapError};
@@ -97,7 +97,7 @@ pub struct Options {
     /// The mask at the start.
     pub mask: Mask,
     /// Decrypts tokens; `None`: tokens cannot be decrypted on this screen.
-    pub disclosure: Option<Arc<Disclosure>>,
+    pub disclosure: Option<Arc<AuditedDecryptor>>,
     /// Name of the shown files in the audit log, where their own names are meaningless (temporary files).
     pub shown: Option<String>,
     /// Time zone of this machine.

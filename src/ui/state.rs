@@ -12,7 +12,7 @@ use crate::event::level::LevelCounts;
 use crate::event::status::{EngineState, FileState, SinkState, SinkStatus};
 use crate::event::{Cursor, FileId, GenerationId, Level, Status};
 use crate::follow::view::Position;
-use crate::privacy::Disclosed;
+use crate::privacy::DecryptedValues;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pane {
@@ -130,7 +130,7 @@ pub struct State {
     pub overlay: Option<Overlay>,
     /// The decrypted tokens of the record at this position.
     /// Invariant: present only while the details of this record are shown unmasked.
-    pub decrypted: Option<(Position, Disclosed)>,
+    pub decrypted: Option<(Position, DecryptedValues)>,
     pub messages: Messages,
     /// The selected entry of each list: files, thresholds, shipping.
     pub selected: [usize; 3],

@@ -177,12 +177,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::follow::Hub;
+    use crate::follow::ChangeHub;
 
     #[test]
     fn a_waker_that_panics_is_restarted_and_misses_nothing() {
         let (hub, supervisor, stop) =
-            (Hub::default(), Supervisor::default(), CancellationToken::new());
+            (ChangeHub::default(), Supervisor::default(), CancellationToken::new());
         let (status, heard) = watch::channel(Arc::new(Status::default()));
         let mut wake = Waker::start(hub.subscribe(), heard, stop, supervisor.clone()).unwrap();
         supervisor.break_part(PART);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use logwarden::alert::{Change, Outputs, RuleConfig, Rules, Told, defaults};
+use logwarden::alert::{Announcement, Change, Outputs, RuleConfig, Rules, defaults};
 use logwarden::base::{Clock, SystemClock, Timestamp};
 use logwarden::event::IdKey;
 use logwarden::event::status::RuleState;
@@ -51,8 +51,8 @@ impl Engine {
         Engine { log, outputs, stop, task }
     }
 
-    async fn next(&mut self) -> Told {
-        let told = tokio::time::timeout(DEADLINE, self.outputs.told.recv()).await;
+    async fn next(&mut self) -> Announcement {
+        let told = tokio::time::timeout(DEADLINE, self.outputs.announcements.recv()).await;
         told.expect("an announcement in time").expect("the consumer runs")
     }
 
@@ -69,20 +69,20 @@ impl Engine {
         tokio::time::timeout(DEADLINE, self.task).await.expect("it stops").unwrap();
         self.log.stop();
         let mut rest = Vec::new();
-        while let Ok(told) = self.outputs.told.try_recv() {
+        while let Ok(told) = self.outputs.announcements.try_recv() {
             rest.push(brief(&told));
         }
         rest
     }
 }
 
-fn brief(told: &Told) -> String {
+fn brief(told: &Announcement) -> String {
     match told {
-        Told::Transition(change) => {
+        Announcement::Transition(change) => {
             let verb = if change.change == Change::Fired { "fired" } else { "resolved" };
             format!("{} {verb} [{}] {}", change.rule, change.key, change.count)
         }
-        Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
+        Announcement::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
         other => other.to_string(),
     }
 }
@@ -115,7 +115,7 @@ async fn five_errors_fire_once_and_silence_resolves() {
     for number in 0..8 {
         append(&path, now(), "ERROR", &format!("failure {number}"));
     }
-    let Told::Transition(fired) = engine.next().await else { panic!("not a transition") };
+    let Announcement::Transition(fired) = engine.next().await else { panic!("not a transition") };
     assert_eq!((&*fired.rule, &*fired.key, fired.change), ("errors", "app", Change::Fired));
     assert!(fired.count >= 5, "{fired}");
     engine.wait_for("errors", RuleState::Firing).await;
@@ -157,7 +157,7 @@ async fn once_announces_every_incident_and_ends() {
     let mut engine = Engine::start(sources, defaults(), true);
     tokio::time::timeout(DEADLINE, &mut engine.task).await.expect("it ends by itself").unwrap();
     let mut told = Vec::new();
-    while let Ok(line) = engine.outputs.told.try_recv() {
+    while let Ok(line) = engine.outputs.announcements.try_recv() {
         told.push(brief(&line));
     }
     told.sort();
@@ -263,7 +263,7 @@ async fn of_a_thousand_keys_that_fire_at_once_all_are_announced() {
         }
         let mut keys = std::collections::BTreeSet::new();
         while keys.len() < 1_000 {
-            let Told::Transition(fired) = engine.next().await else { continue };
+            let Announcement::Transition(fired) = engine.next().await else { continue };
             assert!(keys.insert(fired.key), "each once");
         }
         engine.end().await;

@@ -202,7 +202,7 @@ fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
     assert!(err.contains("1 × invalid token: truncated or modified"), "{err}");
 }
 
-/// [Audit] Who opened what is written down; where nothing can be written it is said, and the keys still open.
+/// [Audit] Actor opened what is written down; where nothing can be written it is said, and the keys still open.
 #[test]
 fn decrypt_writes_down_what_it_opens_and_never_a_value() {
     let case = Case::new();

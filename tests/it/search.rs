@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use logwarden::archive::{Archive, Fact, Generations, Reader};
+use logwarden::archive::{Archive, GenerationFacts, Generations, Reader};
 use logwarden::event::{Cursor, GenerationId};
 use logwarden::privacy::{Policy, shown};
 use logwarden::query::{Expr, ParseContext, parse};
@@ -15,7 +15,7 @@ use super::archive::{NOW, batch};
 struct Nothing;
 
 impl Generations for Nothing {
-    fn fact(&self, _: GenerationId) -> Option<Fact> {
+    fn fact(&self, _: GenerationId) -> Option<GenerationFacts> {
         None
     }
 }

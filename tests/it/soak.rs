@@ -136,7 +136,7 @@ impl Machine {
         let (log, clock) = (self.log.clone(), self.clock.clone());
         let (rules, mut outputs) = Rules::new(log, rules, &Arc::default(), clock, false);
         tokio::spawn(rules.consumer().run(self.stop.clone()));
-        tokio::spawn(async move { while outputs.told.recv().await.is_some() {} });
+        tokio::spawn(async move { while outputs.announcements.recv().await.is_some() {} });
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Who says when it leaves: nobody, a person, a signal, the clock, or a count; for every sink or for one.
+//! Actor says when it leaves: nobody, a person, a signal, the clock, or a count; for every sink or for one.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! Tests: which incidents are announced, and when.
 
 use super::*;
-use crate::alert::Place;
+use crate::alert::EventLocation;
 use crate::event::GenerationId;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
@@ -17,7 +17,7 @@ fn change(change: Change, key: &str, seconds_ago: u64) -> Transition {
         count: 5,
         first: last.minus(Duration::from_secs(9)),
         last,
-        place: Place { generation: GenerationId(1), offset: 0 },
+        place: EventLocation { generation: GenerationId(1), offset: 0 },
     }
 }
 
@@ -42,10 +42,10 @@ fn check_as(
 ) {
     let mut announcer = Announcer::new(once);
     let mut told = Vec::new();
-    let mut announce = |line: Told| {
+    let mut announce = |line: Announcement| {
         told.push(match line {
-            Told::Transition(t) => format!("{:?} {}", t.change, t.key),
-            Told::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
+            Announcement::Transition(t) => format!("{:?} {}", t.change, t.key),
+            Announcement::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
             other => other.to_string(),
         });
     };
@@ -105,7 +105,7 @@ fn an_incident_of_the_history_is_announced_once_live_events_join_it() {
     announcer.on_history_read(NOW, &mut announce);
     announcer.on_transition(live[1].clone(), true, NOW, &mut announce);
     announcer.announce_earlier(&mut announce);
-    assert_eq!(told, live.clone().map(Told::Transition));
+    assert_eq!(told, live.clone().map(Announcement::Transition));
     // In a file that appeared later, and counted.
     let mut announcer = Announcer::new(false);
     let mut told = Vec::new();
@@ -115,7 +115,7 @@ fn an_incident_of_the_history_is_announced_once_live_events_join_it() {
     announcer.on_transition(live[0].clone(), true, NOW, &mut announce);
     announcer.announce_earlier(&mut announce);
     announcer.on_transition(live[1].clone(), true, NOW, &mut announce);
-    assert_eq!(told, live.clone().map(Told::Transition));
+    assert_eq!(told, live.clone().map(Announcement::Transition));
     // A firing incident is not announced twice.
     check(false, &old, &live, &["Fired a", "Resolved a"]);
 }
@@ -143,7 +143,7 @@ fn a_live_incident_while_catching_up_is_announced_at_once() {
     announcer.on_transition(fired.clone(), true, NOW, &mut announce);
     announcer.on_transition(resolved.clone(), true, NOW, &mut announce);
     announcer.on_history_read(NOW, &mut announce);
-    assert_eq!(told, [Told::Transition(fired), Told::Transition(resolved)]);
+    assert_eq!(told, [Announcement::Transition(fired), Announcement::Transition(resolved)]);
 }
 
 #[test]
@@ -158,20 +158,20 @@ fn a_storm_of_old_incidents_is_bounded() {
 
 #[test]
 fn announcements_are_safe_single_lines_with_rule_key_and_time() {
-    let told = Told::Transition(change(Fired, "a\u{1b}[2J\nb", 0));
+    let told = Announcement::Transition(change(Fired, "a\u{1b}[2J\nb", 0));
     let text = told.to_string();
     assert!(!text.contains(['\u{1b}', '\n']), "{text:?}");
-    let plain = Told::Transition(change(Resolved, "app", 0)).to_string();
+    let plain = Announcement::Transition(change(Resolved, "app", 0)).to_string();
     assert_eq!(plain, "r resolved for app: 5 events, 2023-11-14T22:13:11Z to 2023-11-14T22:13:20Z");
-    let firing = Told::Transition(change(Fired, "app", 0)).to_string();
+    let firing = Announcement::Transition(change(Fired, "app", 0)).to_string();
     assert_eq!(firing, "r firing for app: 5 of 5 in 5 min, since 2023-11-14T22:13:11Z");
-    let earlier = Told::Earlier { rule: "r".into(), fired: 2_000 };
+    let earlier = Announcement::Earlier { rule: "r".into(), fired: 2_000 };
     assert_eq!(earlier.to_string(), "r: fired 2,000 times in existing lines, resolved");
 }
 
 #[test]
 fn clock_skew_and_late_matches_are_announced() {
-    let behind = Told::Skewed {
+    let behind = Announcement::ClockSkew {
         source: "app".into(),
         path: "/var/log/app.log".into(),
         ahead: false,
@@ -182,6 +182,6 @@ fn clock_skew_and_late_matches_are_announced() {
         text.starts_with("timestamps in /var/log/app.log are 60 min behind the clock"),
         "{text}"
     );
-    let late = Told::Late { rule: "r".into(), matches: 1_000 }.to_string();
+    let late = Announcement::Late { rule: "r".into(), matches: 1_000 }.to_string();
     assert!(late.starts_with("r: 1,000 matches not counted"), "{late}");
 }

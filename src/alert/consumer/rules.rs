@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Consumer, Evaluation};
-use crate::alert::announcer::Told;
+use crate::alert::announcer::Announcement;
 use crate::alert::engine::Engine;
 use crate::alert::rule::RuleConfig;
 use crate::base::Clock;
@@ -29,7 +29,7 @@ pub struct Rules {
     has_predecessor: Arc<AtomicBool>,
     pub(super) finish: CancellationToken,
     pub(super) statuses: watch::Sender<Vec<RuleStatus>>,
-    pub(super) announcements: mpsc::Sender<Told>,
+    pub(super) announcements: mpsc::Sender<Announcement>,
 }
 
 impl Rules {
@@ -58,7 +58,7 @@ impl Rules {
             statuses,
             announcements,
         };
-        (rules, Outputs { statuses: statuses_out, told: receiver })
+        (rules, Outputs { statuses: statuses_out, announcements: receiver })
     }
 
     /// Once cancelled, a consumer ends when all existing events have been evaluated.
@@ -84,5 +84,5 @@ impl Rules {
 pub struct Outputs {
     pub statuses: watch::Receiver<Vec<RuleStatus>>,
     /// Announcements. Bounded: while it is full the rules wait, and nothing is dropped.
-    pub told: mpsc::Receiver<Told>,
+    pub announcements: mpsc::Receiver<Announcement>,
 }

@@ -66,7 +66,7 @@ fn summary(rule: &str, fired: bool, rest: u64) -> (Level, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::Place;
+    use crate::alert::EventLocation;
     use crate::base::Timestamp;
     use crate::event::GenerationId;
 
@@ -80,7 +80,7 @@ mod tests {
             count: 5,
             first: Timestamp::default(),
             last: Timestamp::default(),
-            place: Place { generation: GenerationId(1), offset: 0 },
+            place: EventLocation { generation: GenerationId(1), offset: 0 },
         }
     }
 

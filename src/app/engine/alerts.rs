@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::alert_digest::Bursts;
-use crate::alert::{self, Change, Rules, Told};
+use crate::alert::{self, Announcement, Change, Rules};
 use crate::app::settings::Settings;
 use crate::app::sinks::SinkStarter;
 use crate::app::status_board::Notices;
@@ -63,7 +63,7 @@ impl Alerts {
         let configured = settings.rules.clone();
         let (rules, outputs) = Rules::new(log, configured, &policy, clock.clone(), starter.once);
         let rules = prepare(rules);
-        let source = Arc::new(Mutex::new((outputs.told, Bursts::default())));
+        let source = Arc::new(Mutex::new((outputs.announcements, Bursts::default())));
         let notices = starter.notices.clone();
         let reporting = move || report(source.clone(), notices.clone(), clock.clone());
         let reporting =
@@ -109,7 +109,7 @@ impl Alerts {
     }
 }
 
-type MessageSource = Arc<Mutex<(mpsc::Receiver<Told>, Bursts)>>;
+type MessageSource = Arc<Mutex<(mpsc::Receiver<Announcement>, Bursts)>>;
 
 /// Turns the output of the rules into messages on standard error or on the screen. Of many alerts at once standard
 /// error shows each; the message list shows a few and the count of the others.
@@ -132,7 +132,7 @@ async fn report(source: MessageSource, notices: Notices, clock: Arc<dyn Clock>) 
             }
         };
         match output {
-            Some(Told::Transition(transition)) => {
+            Some(Announcement::Transition(transition)) => {
                 let fired = transition.change == Change::Fired;
                 let level = if fired { Level::Error } else { Level::Info };
                 let text = transition.to_string();
@@ -156,17 +156,19 @@ fn list_digests(bursts: &mut Bursts, now: std::time::Duration, notices: &Notices
     }
 }
 
-fn level_of(output: &Told) -> Level {
+fn level_of(output: &Announcement) -> Level {
     match output {
-        Told::Skewed { .. } | Told::Late { .. } | Told::ClockBack { .. } => Level::Warning,
-        Told::Transition(_) | Told::Earlier { .. } => Level::Info,
+        Announcement::ClockSkew { .. }
+        | Announcement::Late { .. }
+        | Announcement::ClockBack { .. } => Level::Warning,
+        Announcement::Transition(_) | Announcement::Earlier { .. } => Level::Info,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::{Place, Transition};
+    use crate::alert::{EventLocation, Transition};
     use crate::base::{SystemClock, Timestamp};
     use crate::event::GenerationId;
 
@@ -181,11 +183,11 @@ mod tests {
             count: 5,
             first: Timestamp::default(),
             last: Timestamp::default(),
-            place: Place { generation: GenerationId(1), offset: 0 },
+            place: EventLocation { generation: GenerationId(1), offset: 0 },
         };
         let (sender, receiver) = mpsc::channel(4);
         for incident in [1, 2] {
-            sender.send(Told::Transition(transition(incident))).await.unwrap();
+            sender.send(Announcement::Transition(transition(incident))).await.unwrap();
         }
         drop(sender);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

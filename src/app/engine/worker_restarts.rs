@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Engine;
 use super::shutdown::reason_of;
 use crate::app::sinks::{KeptOrders, SinkSpec};
-use crate::base::restart_backoff::Streak;
+use crate::base::restart_backoff::RestartBackoff;
 use crate::base::{bytes, with_causes};
 use crate::event::status::{SinkState, SinkStatus};
 use crate::event::{Command, Level};
@@ -22,7 +22,7 @@ use crate::event::{Command, Level};
 pub(super) struct FailedSinks {
     waiting: Vec<FailedSink>,
     /// Per sink: consecutive failures of its worker.
-    streaks: HashMap<String, Streak>,
+    streaks: HashMap<String, RestartBackoff>,
 }
 
 struct FailedSink {
@@ -86,7 +86,7 @@ impl FailedSinks {
 
     /// Counts a failure; returns the delay before the restart and the number of consecutive failures.
     fn count_failure(&mut self, sink: &str) -> (Duration, u32) {
-        let new = || Streak::new(sink.len() as u64);
+        let new = || RestartBackoff::new(sink.len() as u64);
         let streak = self.streaks.entry(sink.to_owned()).or_insert_with(new);
         streak.fail(Instant::now().into_std())
     }

@@ -6,7 +6,7 @@ use super::*;
 struct Known;
 
 impl Generations for Known {
-    fn fact(&self, generation: GenerationId) -> Option<Fact> {
+    fn fact(&self, generation: GenerationId) -> Option<GenerationFacts> {
         let identity = Identity {
             inode: u64::MAX,
             birth: -5,
@@ -15,7 +15,7 @@ impl Generations for Known {
             ordinal: 3,
         };
         let mark = Mark { offset: 1000, hash: u64::MAX, wide: 0 };
-        (generation.0 != 9).then_some(Fact { identity, mark })
+        (generation.0 != 9).then_some(GenerationFacts { identity, mark })
     }
 }
 

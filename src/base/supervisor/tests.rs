@@ -34,8 +34,8 @@ async fn a_task_that_panics_is_reported_and_restarted() {
 fn a_formatted_panic_text_is_not_repeated() {
     let (supervisor, reports) = supervised();
     let line = "secret".to_owned();
-    let made = supervisor.guard("reader", OnPanic::GoOn, || panic!("cannot read {line}"));
-    let literal = supervisor.guard("reader", OnPanic::GoOn, || panic!("the list is empty"));
+    let made = supervisor.guard("reader", OnPanic::Continue, || panic!("cannot read {line}"));
+    let literal = supervisor.guard("reader", OnPanic::Continue, || panic!("the list is empty"));
     let (made, literal): (Result<(), _>, Result<(), _>) = (made, literal);
     assert_eq!((made, literal), (Err(None), Err(None)));
     let reports = reports.lock().unwrap();
@@ -86,7 +86,7 @@ async fn a_test_can_make_any_part_panic_by_its_name() {
     task.await.unwrap();
     assert_eq!(reports.lock().unwrap().len(), 1);
     supervisor.break_part("thread");
-    let pass = || supervisor.guard("thread", OnPanic::GoOn, || supervisor.checkpoint("thread"));
+    let pass = || supervisor.guard("thread", OnPanic::Continue, || supervisor.checkpoint("thread"));
     pass().unwrap_err();
     pass().unwrap();
 }

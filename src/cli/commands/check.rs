@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
 use crate::follow;
-use crate::sink::kinds::Look;
+use crate::sink::kinds::CheckContext;
 use crate::state::private_directory;
 
 /// One output line: the subject and the result of its check.
@@ -141,6 +141,6 @@ fn sink(sink: &SinkSettings, settings: &Settings, engine_runs: bool) -> Finding 
     if !sink.enabled {
         return Finding { subject, result: Ok("disabled; its cursor is kept".to_owned()) };
     }
-    let look = Look { archive: &settings.directories.archive, engine_runs };
+    let look = CheckContext { archive: &settings.directories.archive, engine_runs };
     Finding { subject, result: sink.kind.check(look) }
 }

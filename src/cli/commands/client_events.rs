@@ -19,7 +19,7 @@ use crate::cli::resolve;
 use crate::privacy::tag;
 use crate::query::{Expr, FieldName, Test};
 use crate::search::{self, Options, Order};
-use crate::sink::dead_letters::{Choice, DeadLetterDirectory, Lines, Oddities};
+use crate::sink::dead_letters::{DeadLetterDirectory, LetterFilter, Lines, MalformedLines};
 use crate::sink::kinds::ByTag;
 
 pub use crate::sink::Tagged;
@@ -150,16 +150,19 @@ impl ClientSearch {
         Ok(fields)
     }
 
-    pub fn dead_letters(&self) -> (DeadLetterDirectory, Choice) {
+    pub fn dead_letters(&self) -> (DeadLetterDirectory, LetterFilter) {
         let directory = dead_letters::directory(&self.settings, Arc::new(SystemClock::new()));
-        (directory, Choice::of_tags(self.tags.clone()))
+        (directory, LetterFilter::of_tags(self.tags.clone()))
     }
 
     /// `None`: no dead letters exist.
-    pub fn in_dead_letters(&self, newest: usize) -> anyhow::Result<Option<(Tagged, Oddities)>> {
+    pub fn in_dead_letters(
+        &self,
+        newest: usize,
+    ) -> anyhow::Result<Option<(Tagged, MalformedLines)>> {
         let (directory, choice) = self.dead_letters();
         let mut tagged = Tagged::default();
-        let (mut odd, mut last) = (Oddities::default(), VecDeque::new());
+        let (mut odd, mut last) = (MalformedLines::default(), VecDeque::new());
         let files = directory.files(&choice).context("cannot read the dead letters")?;
         for file in &files {
             let cannot_read = || format!("cannot read {}", file.path.display());

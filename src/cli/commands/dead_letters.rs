@@ -11,13 +11,13 @@ use crate::cli::arguments::{DeadLetterFilter, DeadLetters, Global};
 use crate::cli::exit::{Exit, say, usage_error};
 use crate::cli::resolve;
 use crate::query::ParseContext;
-use crate::sink::dead_letters::{Choice, DeadLetterDirectory, Oddities};
+use crate::sink::dead_letters::{DeadLetterDirectory, LetterFilter, MalformedLines};
 
 /// One `dead-letters` command: the selected dead letters and their directory.
 struct DeadLetterCommand {
     settings: Settings,
     directory: DeadLetterDirectory,
-    choice: Choice,
+    choice: LetterFilter,
 }
 
 pub fn run(global: &Global, command: &DeadLetters) -> anyhow::Result<Exit> {
@@ -46,7 +46,7 @@ fn command_for(global: &Global, filter: &DeadLetterFilter) -> anyhow::Result<Dea
 }
 
 /// Reports lines that are not dead letters; the exit code then says that the command is incomplete.
-pub(super) fn report_malformed(odd: &Oddities) -> Exit {
+pub(super) fn report_malformed(odd: &MalformedLines) -> Exit {
     for text in &odd.first {
         say(text);
     }

@@ -17,14 +17,14 @@ use crate::cli::exit::Exit;
 use crate::cli::file_batches::must_exist;
 use crate::cli::output::to_stdout;
 use crate::cli::resolve;
-use crate::privacy::{Audit, Opener, token};
+use crate::privacy::{Audit, Decryptor, token};
 
 /// Bytes per read.
 const READ_BYTES: usize = 64 * 1024;
 
 pub fn run(global: &Global, arguments: &Decrypt) -> anyhow::Result<Exit> {
     let settings = resolve::settings(global)?;
-    let opener = Opener::new(Arc::new(keys::open(&settings)?));
+    let opener = Decryptor::new(Arc::new(keys::open(&settings)?));
     let audit = app::keys::audit(&settings, "decrypt");
     match arguments.input.to_str().filter(|text| text.starts_with(token::PREFIX)) {
         Some(token) => one(&opener, token, &mut AuditRecorder::new(audit, "the command line")),
@@ -33,7 +33,7 @@ pub fn run(global: &Global, arguments: &Decrypt) -> anyhow::Result<Exit> {
 }
 
 /// Prints the value on one line; a long value may consist of several tokens.
-fn one(opener: &Opener, text: &str, recorder: &mut AuditRecorder) -> anyhow::Result<Exit> {
+fn one(opener: &Decryptor, text: &str, recorder: &mut AuditRecorder) -> anyhow::Result<Exit> {
     let mut rest = text;
     let mut value = Zeroizing::new(String::new());
     while !rest.is_empty() {
@@ -50,7 +50,7 @@ fn one(opener: &Opener, text: &str, recorder: &mut AuditRecorder) -> anyhow::Res
     Ok(Exit::Done)
 }
 
-fn stream(opener: &Opener, path: &Path, audit: Audit) -> anyhow::Result<Exit> {
+fn stream(opener: &Decryptor, path: &Path, audit: Audit) -> anyhow::Result<Exit> {
     let (name, mut input): (_, Box<dyn Read>) = match path.as_os_str() == "-" {
         true => ("standard input".to_owned(), Box::new(io::stdin().lock())),
         false => {

@@ -5,14 +5,14 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::base::{bytes, sanitize};
 use crate::cli::exit::{Exit, say};
-use crate::privacy::audit::{self, Place};
-use crate::privacy::decrypt_stream::Revealer;
-use crate::privacy::decryptor::{Opened, SealedBy};
-use crate::privacy::{Audit, AuditError, OpenError, Opener};
+use crate::privacy::audit::{self, TokenLocation};
+use crate::privacy::decrypt_stream::StreamDecryptor;
+use crate::privacy::decryptor::{DecryptedValue, KeyAndField};
+use crate::privacy::{Audit, AuditError, DecryptError, Decryptor};
 
 /// A writer that decrypts tokens on the way to `out`. Memory is bounded: one token at a time.
 pub struct DecryptingWriter<'o, W> {
-    revealer: Revealer<'o>,
+    revealer: StreamDecryptor<'o>,
     recorder: AuditRecorder,
     failures: Failures,
     plain: Vec<u8>,
@@ -22,9 +22,9 @@ pub struct DecryptingWriter<'o, W> {
 
 impl<'o, W: Write> DecryptingWriter<'o, W> {
     /// `out` is standard output.
-    pub fn new(opener: &'o Opener, recorder: AuditRecorder, out: W) -> Self {
+    pub fn new(opener: &'o Decryptor, recorder: AuditRecorder, out: W) -> Self {
         DecryptingWriter {
-            revealer: Revealer::new(opener),
+            revealer: StreamDecryptor::new(opener),
             recorder,
             failures: Failures::default(),
             plain: Vec::new(),
@@ -90,7 +90,7 @@ fn harmless_text(text: &[u8]) -> String {
 pub struct AuditRecorder {
     audit: Audit,
     file: String,
-    counts: Vec<(SealedBy, u64)>,
+    counts: Vec<(KeyAndField, u64)>,
     has_failed: bool,
 }
 
@@ -99,7 +99,7 @@ impl AuditRecorder {
         AuditRecorder { audit, file: file.to_owned(), counts: Vec::new(), has_failed: false }
     }
 
-    pub fn opened(&mut self, opened: Opened) {
+    pub fn opened(&mut self, opened: DecryptedValue) {
         let (sealed, opened) = (opened.sealed_by(), [opened]);
         if let Some(file) = audit::without(&self.file, &opened) {
             self.file = file;
@@ -122,11 +122,11 @@ impl AuditRecorder {
         counts.iter().map(|(_, count)| count).sum()
     }
 
-    fn record(&mut self, write: impl FnOnce(&Audit, Place<'_>) -> Result<(), AuditError>) {
+    fn record(&mut self, write: impl FnOnce(&Audit, TokenLocation<'_>) -> Result<(), AuditError>) {
         if self.has_failed {
             return;
         }
-        if let Err(error) = write(&self.audit, Place { file: &self.file, offset: None }) {
+        if let Err(error) = write(&self.audit, TokenLocation { file: &self.file, offset: None }) {
             self.has_failed = true;
             let reason = error.reason();
             say(format_args!("{reason}; decryption continues without an audit record"));
@@ -152,7 +152,7 @@ struct Failures {
 impl Failures {
     const MAX_REASONS: usize = 20;
 
-    fn add(&mut self, error: &OpenError) {
+    fn add(&mut self, error: &DecryptError) {
         self.count += 1;
         let reason = error.reason();
         if self.reasons.len() < Self::MAX_REASONS || self.reasons.contains_key(&reason) {

@@ -14,7 +14,7 @@ use crate::cli::confirm;
 use crate::cli::exit::{self, Exit, say};
 use crate::cli::output::to_stdout;
 use crate::sink::dead_letters;
-use crate::state::{Claim, StateError};
+use crate::state::{StateError, StateOwnership};
 
 pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
     let search = ClientSearch::of(global, &arguments.client)?;
@@ -49,7 +49,7 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
         return Ok(if found.is_complete { Exit::Done } else { Exit::Failed });
     }
     // Held until the end, so that no engine delivers more of these events meanwhile.
-    let _claim = match Claim::take(&search.settings.directories.state) {
+    let _claim = match StateOwnership::take(&search.settings.directories.state) {
         Err(StateError::Owned { .. }) if nothing => return Ok(Exit::Done),
         Err(error @ StateError::Owned { .. }) => {
             let running = "nothing was erased: a running engine would deliver more of these events; stop it first";

@@ -16,7 +16,7 @@ use crate::base::json;
 use crate::cli::arguments::{Find, Global};
 use crate::cli::exit::{Exit, usage_error};
 use crate::cli::output::to_stdout;
-use crate::privacy::Opener;
+use crate::privacy::Decryptor;
 use crate::query::Expr;
 use crate::search::output::{Form, Output};
 
@@ -45,7 +45,7 @@ pub fn run(global: &Global, arguments: &Find) -> anyhow::Result<Exit> {
             let colour = search.settings.color.enabled(std::io::stdout().is_terminal());
             return print(out, &found, json, colour);
         }
-        let opener = Opener::new(Arc::new(keys::open(&search.settings)?));
+        let opener = Decryptor::new(Arc::new(keys::open(&search.settings)?));
         let recorder =
             AuditRecorder::new(app::keys::audit(&search.settings, "find"), "what was found");
         let mut writer = DecryptingWriter::new(&opener, recorder, out).on_one_line(!json);

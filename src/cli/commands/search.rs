@@ -23,7 +23,7 @@ use crate::cli::output::to_stdout;
 use crate::cli::resolve::{self, STDIN};
 use crate::config::closest;
 use crate::privacy::keys::MonthKey;
-use crate::privacy::{Opener, Policy};
+use crate::privacy::{Decryptor, Policy};
 use crate::query::time::parse_time;
 use crate::query::{Expr, ParseContext, parse_or_regex};
 use crate::search::output::{Form, Output};
@@ -117,7 +117,7 @@ fn answer(
             found = search.count()?;
             writeln!(out, "{found}")?;
         } else if arguments.open {
-            let opener = Opener::new(Arc::new(keys::open(settings)?));
+            let opener = Decryptor::new(Arc::new(keys::open(settings)?));
             let recorder =
                 AuditRecorder::new(app::keys::audit(settings, "search"), search.target.name());
             let text = arguments.format == SearchFormat::Text;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::identity::Place;
+use super::identity::DeviceInode;
 use super::rotated_names::directory_of;
 use crate::base::timed_fs::File;
 use crate::event::{FileId, FileKey, GenerationId};
@@ -23,7 +23,7 @@ pub(in crate::follow) use tracked::{Stage, Tracked};
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Catalog {
     files: BTreeMap<FileId, Tracked>,
-    by_place: HashMap<Place, FileId>,
+    by_place: HashMap<DeviceInode, FileId>,
     by_file: HashMap<FileKey, FileId>,
     by_real_path: HashMap<PathBuf, FileId>,
     /// Includes files that are not published yet.
@@ -62,7 +62,7 @@ impl Catalog {
         self.files.len()
     }
 
-    pub fn insert(&mut self, tracked: Tracked, place: Option<Place>) {
+    pub fn insert(&mut self, tracked: Tracked, place: Option<DeviceInode>) {
         let (id, birth) = (tracked.handle.id, tracked.birth);
         self.files.insert(id, tracked);
         self.set_place(id, place, birth);
@@ -82,7 +82,7 @@ impl Catalog {
     }
 
     /// The file now has this device and inode; no other file has them.
-    pub fn set_place(&mut self, id: FileId, place: Option<Place>, birth: i64) {
+    pub fn set_place(&mut self, id: FileId, place: Option<DeviceInode>, birth: i64) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.touched.insert(id);
         let key_before = tracked.file_key();
@@ -186,7 +186,7 @@ impl Catalog {
         self.needing_attention.iter().copied().collect()
     }
 
-    pub fn by_place(&self, place: Place) -> Option<FileId> {
+    pub fn by_place(&self, place: DeviceInode) -> Option<FileId> {
         self.by_place.get(&place).copied()
     }
 

@@ -11,10 +11,10 @@ use crate::base::timed_fs::File;
 use crate::event::{FileKey, Mark};
 use crate::follow::descriptors::Pins;
 use crate::follow::file::FileHandle;
-use crate::follow::identity::{Head, Place};
+use crate::follow::identity::{DeviceInode, Head};
 use crate::follow::open_file;
 use crate::follow::origin::Origin;
-use crate::follow::truncated_records::CutOff;
+use crate::follow::truncated_records::TruncatedRecords;
 use crate::follow::unpacker::{CompressedFile, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
@@ -74,7 +74,7 @@ pub(in crate::follow) struct Tracked {
     /// Bytes of holes that readers have found.
     pub hole_bytes: u64,
     /// Records whose ends were cut off.
-    pub truncated_records: CutOff,
+    pub truncated_records: TruncatedRecords,
     /// Mark at the last format detection whose sample was too small.
     pub last_vote_at: u64,
     /// For a compressed file: the original and its unpacked copy.
@@ -91,7 +91,7 @@ pub(in crate::follow) struct Tracked {
     pub possibly_handed: u64,
     // The catalog indexes these fields, and only it changes them.
     /// Device and inode; `None`: no file with a name is open.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<DeviceInode>,
     /// The real path, by which hints name the file.
     pub(super) real_path: Option<PathBuf>,
     /// Uptime of the next check.
@@ -121,7 +121,7 @@ impl Tracked {
             row: None,
             needs_vote: false,
             hole_bytes: 0,
-            truncated_records: CutOff::default(),
+            truncated_records: TruncatedRecords::default(),
             last_vote_at: 0,
             compressed: None,
             descriptor_pins: None,
@@ -135,7 +135,7 @@ impl Tracked {
         }
     }
 
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<DeviceInode> {
         self.place
     }
 

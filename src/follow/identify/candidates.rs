@@ -8,7 +8,7 @@ use super::subject::Subject;
 use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::Tracked;
 use crate::follow::follower::Follower;
-use crate::follow::identity::{bears, same_bytes};
+use crate::follow::identity::{matches_mark, same_bytes};
 use crate::state::GenerationRow;
 
 /// Size of the windows at the start and end of two files that are compared to tell a copy from a different file.
@@ -78,7 +78,7 @@ impl Follower {
             return Ok(true);
         }
         let (Some(file), Some(row)) = (original.file(), &original.row) else { return Ok(true) };
-        let bears_mark = bears(&file, &row.mark, self.key())?;
+        let bears_mark = matches_mark(&file, &row.mark, self.key())?;
         if !bears_mark {
             original.handle.report_mismatch();
             let both = [original.handle.id, subject.tracked.handle.id];

@@ -16,7 +16,7 @@ use crate::event::{FileKey, GenerationId, Identity, Mark};
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::expiry::UNLINKED_QUIET_LIMIT;
 use crate::follow::follower::Follower;
-use crate::follow::identity::{self, bears};
+use crate::follow::identity::{self, matches_mark};
 use crate::follow::rotated_names::directory_of;
 use crate::follow::symlinks;
 use crate::state::GenerationRow;
@@ -226,7 +226,7 @@ impl Follower {
         if subject.tracked.size < mark.offset {
             return Ok(Content::Prefix);
         }
-        Ok(match bears(subject.file, mark, self.key())? {
+        Ok(match matches_mark(subject.file, mark, self.key())? {
             true => compare_length(subject.tracked.size, mark.offset),
             false => Content::Differs,
         })
@@ -242,7 +242,7 @@ impl Follower {
         let within = original.marks.iter().filter(|mark| mark.offset <= size);
         let within = within.max_by_key(|mark| mark.offset);
         match within {
-            Some(mark) if bears(file, mark, self.key())? => Ok(Some(*mark)),
+            Some(mark) if matches_mark(file, mark, self.key())? => Ok(Some(*mark)),
             _ => Ok(None),
         }
     }
@@ -263,7 +263,7 @@ impl Follower {
                 continue;
             }
             let Some(file) = other.file_or_wait()? else { continue };
-            if bears(&file, mark, self.key())? {
+            if matches_mark(&file, mark, self.key())? {
                 return Ok(false);
             }
         }
@@ -278,7 +278,7 @@ impl Follower {
     ) -> io::Result<Original> {
         if let Some(other) = self.catalog.by_file_key(known.file) {
             let file = other.file_or_wait()?;
-            return Ok(match file.map(|file| bears(&file, &known.mark, self.key())) {
+            return Ok(match file.map(|file| matches_mark(&file, &known.mark, self.key())) {
                 Some(Ok(true)) => Original::Present,
                 Some(Ok(false)) => Original::Missing,
                 _ => Original::Unreachable,
@@ -292,7 +292,7 @@ impl Follower {
         Ok(match self.find_moved(path, known.file) {
             Ok(None) => Original::Missing,
             Ok(Some(path)) => match timed_fs::open(&path) {
-                Ok(file) => match bears(&file, &known.mark, self.key()) {
+                Ok(file) => match matches_mark(&file, &known.mark, self.key()) {
                     Ok(true) => Original::Present,
                     Ok(false) => Original::Missing,
                     Err(_) => Original::Unreachable,

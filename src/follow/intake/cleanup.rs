@@ -9,7 +9,7 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 use crate::follow::catalog::{Stage, Tracked};
 use crate::follow::follower::Follower;
-use crate::follow::identity::{Head, Place};
+use crate::follow::identity::{DeviceInode, Head};
 use crate::follow::notices::{self, Topic};
 use crate::follow::unpacker::Progress;
 use crate::state::GenerationRow;
@@ -168,9 +168,9 @@ impl Follower {
 }
 
 /// The file that standard input is written to; for a compressed segment not the unpacked copy that is read.
-fn written_file(segment: &Tracked) -> Option<Place> {
+fn written_file(segment: &Tracked) -> Option<DeviceInode> {
     match &segment.compressed {
-        Some(packed) => packed.original.metadata().ok().as_ref().map(Place::of),
+        Some(packed) => packed.original.metadata().ok().as_ref().map(DeviceInode::of),
         None => segment.place(),
     }
 }

@@ -9,7 +9,7 @@ use crate::base::Timestamp;
 use crate::event::Encoding;
 use crate::follow::compressed::Compression;
 use crate::follow::cuts::begins_record;
-use crate::follow::identity::{self, Place};
+use crate::follow::identity::{self, DeviceInode};
 use crate::follow::positioned_read::read_full;
 use crate::follow::stdin_progress::NAME;
 use crate::format::detection;
@@ -22,7 +22,7 @@ const SAMPLE: u64 = 64 * 1024;
 pub(super) struct Segment {
     file: File,
     pub path: PathBuf,
-    pub place: Place,
+    pub place: DeviceInode,
     /// Durable bytes.
     pub length: u64,
     /// The next byte is the first of a line.
@@ -47,7 +47,7 @@ impl Segment {
         file.sync_all()?;
         File::open(directory)?.sync_all()?;
         File::open(intake)?.sync_all()?;
-        let place = Place::of(&file.metadata()?);
+        let place = DeviceInode::of(&file.metadata()?);
         Ok(Segment { file, path, place, length: 0, line_begins: true })
     }
 

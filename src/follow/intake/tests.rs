@@ -132,7 +132,7 @@ fn compressed_or_other_binary_input_is_one_segment() {
 #[test]
 fn a_new_segment_with_the_inode_of_an_ended_one_has_not_ended() {
     let progress = crate::follow::stdin_progress::StdinProgress::new(true);
-    let place = crate::follow::identity::Place { device: 1, inode: 2 };
+    let place = crate::follow::identity::DeviceInode { device: 1, inode: 2 };
     progress.begin_segment(place);
     progress.end_segment(place);
     assert!(progress.note_end_of_segment(place));

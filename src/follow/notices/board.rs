@@ -123,7 +123,10 @@ impl Topic {
         match self {
             Topic::Path(_) | Topic::Open(_) | Topic::Packed(_) | Topic::Stuck(_) => true,
             Topic::Watch | Topic::State | Topic::Intake => true,
-            Topic::Binary(_) | Topic::Truncated(_) | Topic::Hole(_) | Topic::CutOff(_) => false,
+            Topic::Binary(_)
+            | Topic::Truncated(_)
+            | Topic::Hole(_)
+            | Topic::TruncatedRecords(_) => false,
             Topic::Copy(_) | Topic::Unfinished(_) | Topic::Orphan(_) => false,
             Topic::Unread(_) | Topic::Rest(_) => false,
         }

@@ -204,7 +204,7 @@ fn a_generation_that_the_log_no_longer_holds_is_dropped() {
     bench.look();
     bench.step();
     bench.files.files.lock().unwrap().remove(&0);
-    bench.files.hub.mark(&News::everything());
+    bench.files.hub.mark(&ChangeSet::everything());
     bench.look();
     while bench.step() {}
     assert_eq!(bench.cursors(), [Cursor { generation: GenerationId(1), offset: 4 * LENGTH }]);

@@ -4,22 +4,22 @@ use std::path::PathBuf;
 use super::*;
 use crate::base::Timestamp;
 use crate::base::clock::ManualClock;
-use crate::privacy::audit::Who;
+use crate::privacy::audit::Actor;
 use crate::privacy::keys::Slot;
 use crate::privacy::tests::keys::{Keys, month};
 
 struct Case {
     keys: Keys,
-    disclosure: Disclosure,
+    disclosure: AuditedDecryptor,
 }
 
 impl Case {
     fn new() -> Case {
         let keys = Keys::new();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_617_235_200)));
-        let who = Who { user: Some("ann".to_owned()), host: "web1".to_owned(), by: "test" };
+        let who = Actor { user: Some("ann".to_owned()), host: "web1".to_owned(), by: "test" };
         let path = keys.home().join("state/audit.jsonl");
-        let disclosure = Disclosure::new(keys.keyring(), Audit::new(path, who, clock));
+        let disclosure = AuditedDecryptor::new(keys.keyring(), Audit::new(path, who, clock));
         Case { keys, disclosure }
     }
 
@@ -37,7 +37,7 @@ impl Case {
     }
 
     fn open(&self, text: &str) -> Result<(Vec<String>, Vec<String>), AuditError> {
-        let place = Place { file: "/logs/of-CLIENTID2.jsonl", offset: Some(7) };
+        let place = TokenLocation { file: "/logs/of-CLIENTID2.jsonl", offset: Some(7) };
         let disclosed = self.disclosure.open(text.as_bytes(), place)?;
         let values = disclosed.values.iter().map(|opened| opened.value.to_string()).collect();
         Ok((values, disclosed.problems))
@@ -75,8 +75,11 @@ fn every_decryption_is_one_audit_line_without_the_value() {
     let mode = case.audit().metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(
-        !format!("{:?}", case.disclosure.open(one.as_bytes(), Place { file: "", offset: None }))
-            .contains("CLIENTID2")
+        !format!(
+            "{:?}",
+            case.disclosure.open(one.as_bytes(), TokenLocation { file: "", offset: None })
+        )
+        .contains("CLIENTID2")
     );
 }
 

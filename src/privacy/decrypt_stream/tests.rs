@@ -19,7 +19,7 @@ impl Case {
     /// The output and the number of failures, for input in pieces of `size` bytes.
     fn reveal(&self, text: &[u8], size: usize) -> (Vec<u8>, usize) {
         let (mut out, mut failed) = (Vec::new(), 0);
-        let mut revealer = Revealer::new(&self.keys.opener);
+        let mut revealer = StreamDecryptor::new(&self.keys.opener);
         for piece in text.chunks(size) {
             revealer.push(piece, &mut out, &mut |found| failed += usize::from(found.is_err()));
             assert!(revealer.pending.len() <= PREFIX.len() + LONGEST_TEXT + size);

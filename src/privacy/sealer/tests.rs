@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::privacy::decryptor::Opener;
+use crate::privacy::decryptor::Decryptor;
 use crate::privacy::token::Token;
 
 fn april() -> Month {
@@ -33,7 +33,7 @@ fn another_process_decrypts_with_the_directory_alone() {
     let values = ["", "CLIENTID2", "fifteen bytes..", "sixteen bytes...", "ünï \"\\\n\u{0}\u{80}"];
     let tokens = values.map(|value| sealed(&sealer, april(), "clientid", value));
     drop(sealer);
-    let opener = Opener::new(Arc::new(Keyring::open(keyring.directory()).unwrap()));
+    let opener = Decryptor::new(Arc::new(Keyring::open(keyring.directory()).unwrap()));
     for (value, token) in values.iter().zip(&tokens) {
         let opened = opener.open(token).unwrap();
         assert_eq!((opened.value.as_str(), opened.field.as_str()), (*value, "clientid"));
@@ -131,7 +131,7 @@ fn debug_output_shows_no_key_and_no_value() {
     let (_scratch, keyring) = keyring();
     let sealer = Sealer::new(Arc::clone(&keyring)).unwrap();
     let token = sealed(&sealer, april(), "clientid", "CLIENTID2");
-    let opener = Opener::new(Arc::clone(&keyring));
+    let opener = Decryptor::new(Arc::clone(&keyring));
     let opened = opener.open(&token).unwrap();
     let shown = format!("{keyring:?} {sealer:?} {opener:?} {opened:?}");
     assert!(shown.contains("[REDACTED]"), "{shown}");

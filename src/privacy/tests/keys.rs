@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::privacy::{Keyring, Month, Opener, Policy, Sealer};
+use crate::privacy::{Decryptor, Keyring, Month, Policy, Sealer};
 
 pub struct Keys {
     scratch: tempfile::TempDir,
     pub sealer: Arc<Sealer>,
-    pub opener: Opener,
+    pub opener: Decryptor,
 }
 
 impl Keys {
@@ -18,7 +18,7 @@ impl Keys {
         let scratch = tempfile::tempdir().unwrap();
         let keyring = Arc::new(Keyring::lazy(&scratch.path().join("keys"), true));
         let sealer = Arc::new(Sealer::new(Arc::clone(&keyring)).unwrap());
-        Keys { scratch, sealer, opener: Opener::new(keyring) }
+        Keys { scratch, sealer, opener: Decryptor::new(keyring) }
     }
 
     /// The parent of the directory.
@@ -54,7 +54,7 @@ impl Keys {
 
     /// Decrypts with nothing but the directory.
     pub fn open(&self, token: &Json) -> String {
-        let opener = Opener::new(Arc::new(Keyring::open(&self.directory()).unwrap()));
+        let opener = Decryptor::new(Arc::new(Keyring::open(&self.directory()).unwrap()));
         opener.open(token.as_str().unwrap()).unwrap().value.to_string()
     }
 }

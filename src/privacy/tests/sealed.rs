@@ -320,9 +320,9 @@ fn sealing_and_decrypting_restores_the_event() {
         for id in &ids {
             prop_assert!(!sealed.contains(&format!("\"{id}\"")), "{id} in {sealed}");
         }
-        let opener = Opener::new(Arc::new(Keyring::open(&keys.directory()).unwrap()));
+        let opener = Decryptor::new(Arc::new(Keyring::open(&keys.directory()).unwrap()));
         let (mut opened, mut failures) = (Vec::new(), 0);
-        let mut revealer = crate::privacy::decrypt_stream::Revealer::new(&opener);
+        let mut revealer = crate::privacy::decrypt_stream::StreamDecryptor::new(&opener);
         revealer.push(sealed.as_bytes(), &mut opened, &mut |one| failures += u32::from(one.is_err()));
         revealer.finish(&mut opened, &mut |one| failures += u32::from(one.is_err()));
         prop_assert_eq!(failures, 0);

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::privacy::OpenError;
+use crate::privacy::DecryptError;
 use crate::privacy::tests::keys::{Keys, month};
 
 fn bytes_of(token: &str) -> Vec<u8> {
@@ -61,7 +61,7 @@ fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
     let april = bytes_of(&case.seal(month("2021_April"), "clientid", "CLIENTID2"));
     let may = bytes_of(&case.seal(month("2021_May"), "clientid", "CLIENTID3"));
     let refused = |bytes: &[u8]| match case.opener.open(&text_of(bytes)) {
-        Err(OpenError::Refused) => {}
+        Err(DecryptError::Refused) => {}
         other => panic!("{other:?}"),
     };
     let with_part = |range: std::ops::Range<usize>| {
@@ -82,7 +82,7 @@ fn the_field_the_month_the_key_and_the_session_of_another_token_are_refused() {
     let mut other_month = april.clone();
     other_month[1..3].copy_from_slice(&may[1..3]);
     let error = case.opener.open(&text_of(&other_month)).unwrap_err();
-    let OpenError::Key(error) = error else { panic!("{error:?}") };
+    let DecryptError::Key(error) = error else { panic!("{error:?}") };
     assert!(matches!(*error, KeyError::Unknown { .. }), "{error:?}");
 }
 

@@ -10,7 +10,7 @@ use crate::search::{Each, Options, Order, SearchError};
 const MAX_NEWEST: u64 = 10_000;
 
 #[derive(Debug)]
-pub struct Sieve<'a> {
+pub struct MatchCollector<'a> {
     query: Expr,
     policy: &'a Policy,
     limit: u64,
@@ -20,13 +20,13 @@ pub struct Sieve<'a> {
     body: Vec<u8>,
 }
 
-impl<'a> Sieve<'a> {
+impl<'a> MatchCollector<'a> {
     /// Events are returned in their outgoing form under `policy`.
     pub fn new(query: &Expr, options: &Options, policy: &'a Policy) -> Self {
         let limit = options.limit.unwrap_or(u64::MAX);
         let newest = (options.order == Order::Newest).then(|| Newest::new(limit.min(MAX_NEWEST)));
         let query = options.narrow(query);
-        Sieve { query, policy, limit, found: 0, newest, body: Vec::new() }
+        MatchCollector { query, policy, limit, found: 0, newest, body: Vec::new() }
     }
 
     /// The query, restricted to the times of the options.

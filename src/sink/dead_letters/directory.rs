@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{Choice, DeadLetter, DeadLetters, LetterFile, Lines};
+use super::{DeadLetter, DeadLetters, LetterFile, LetterFilter, Lines};
 use crate::base::{Clock, bytes, rfc3339};
 use crate::state::private_directory;
 
@@ -35,7 +35,7 @@ impl DeadLetterDirectory {
     }
 
     /// The files in the order of sinks and days, including empty ones.
-    pub fn files(&self, choice: &Choice) -> io::Result<Vec<LetterFile>> {
+    pub fn files(&self, choice: &LetterFilter) -> io::Result<Vec<LetterFile>> {
         let mut found = Vec::new();
         for sink in entry_names(&self.directory)? {
             let directory = self.directory.join(&sink);

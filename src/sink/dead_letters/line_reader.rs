@@ -41,12 +41,12 @@ impl fmt::Display for UnreadableLine {
 
 /// Count of unreadable lines, and messages for the first of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Oddities {
+pub struct MalformedLines {
     pub lines: u64,
     pub first: Vec<String>,
 }
 
-impl Oddities {
+impl MalformedLines {
     /// Most lines that are reported one by one.
     const MOST: usize = 20;
 

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use self::send::{LetterOutcome, Sender};
 use super::rewrite::Rewrite;
 use super::{
-    Choice, DeadLetter, DeadLetterDirectory, LetterFile, Line, Lines, Oddities, UnreadableLine,
+    DeadLetter, DeadLetterDirectory, LetterFile, LetterFilter, Line, Lines, MalformedLines,
+    UnreadableLine,
 };
 use crate::sink::Sink;
 
@@ -29,7 +30,7 @@ pub type SinkOrReason = Result<Arc<dyn Sink>, String>;
 /// One replay: which letters, and the sinks for them.
 pub struct Replay<'a> {
     pub directory: &'a DeadLetterDirectory,
-    pub choice: &'a Choice,
+    pub choice: &'a LetterFilter,
     /// The sink with a name, or why there is none.
     pub sinks: &'a dyn Fn(&str) -> SinkOrReason,
     /// Runs the requests; the calling thread must not be one of its threads.
@@ -52,7 +53,7 @@ pub struct Replayed {
     pub left: u64,
     /// Why it ended early, or skipped something.
     pub problems: Vec<String>,
-    pub odd: Oddities,
+    pub odd: MalformedLines,
 }
 
 impl Replay<'_> {
@@ -131,7 +132,7 @@ struct Group {
 }
 
 impl Group {
-    fn take(&mut self, line: Line, choice: &Choice, odd: &mut Oddities) {
+    fn take(&mut self, line: Line, choice: &LetterFilter, odd: &mut MalformedLines) {
         match line.letter {
             Ok(letter) if choice.takes(&letter) => {
                 self.bytes += letter.document.get().len();

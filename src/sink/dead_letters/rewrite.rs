@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, DeadLetter, DeadLetterDirectory, LetterFile, Line, Lines, Oddities};
+use super::{
+    DeadLetter, DeadLetterDirectory, LetterFile, LetterFilter, Line, Lines, MalformedLines,
+};
 
 #[derive(Debug)]
 pub(super) struct Rewrite<'f> {
@@ -102,11 +104,14 @@ impl<'f> Rewrite<'f> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     pub letters: u64,
-    pub odd: Oddities,
+    pub odd: MalformedLines,
 }
 
 /// Drops the chosen letters permanently. `None` while another replay or removal runs.
-pub fn remove(directory: &DeadLetterDirectory, choice: &Choice) -> io::Result<Option<Removed>> {
+pub fn remove(
+    directory: &DeadLetterDirectory,
+    choice: &LetterFilter,
+) -> io::Result<Option<Removed>> {
     let Some(_changing) = directory.lock_changes() else { return Ok(None) };
     let mut removed = Removed::default();
     for file in directory.files(choice)? {

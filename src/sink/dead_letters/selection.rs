@@ -23,22 +23,22 @@ pub struct Selection {
 
 /// A [`Selection`] with its parsed query.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct LetterFilter {
     selection: Selection,
     query: Option<Expr>,
 }
 
 impl Selection {
-    pub fn choice(&self, context: &ParseContext) -> Result<Choice, QueryError> {
+    pub fn choice(&self, context: &ParseContext) -> Result<LetterFilter, QueryError> {
         let query = self.query.as_deref().map(|text| parse(text, context)).transpose()?;
-        Ok(Choice { selection: self.clone(), query })
+        Ok(LetterFilter { selection: self.clone(), query })
     }
 }
 
-impl Choice {
+impl LetterFilter {
     /// The letters whose documents hold one of these tags.
-    pub fn of_tags(tags: Vec<String>) -> Choice {
-        Choice { selection: Selection { tags, ..Selection::default() }, query: None }
+    pub fn of_tags(tags: Vec<String>) -> LetterFilter {
+        LetterFilter { selection: Selection { tags, ..Selection::default() }, query: None }
     }
 
     /// For another process: times relative to now are replaced by absolute ones.

@@ -5,7 +5,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::{Choice, DeadLetter, LetterFile, Lines, Oddities};
+use super::{DeadLetter, LetterFile, LetterFilter, Lines, MalformedLines};
 
 /// Most different reasons that are counted separately per file.
 const REASONS: usize = 200;
@@ -26,7 +26,11 @@ pub struct Overview {
 }
 
 /// Reads a whole file; unreadable lines are added to `odd`.
-pub fn overview(file: &LetterFile, choice: &Choice, odd: &mut Oddities) -> io::Result<Overview> {
+pub fn overview(
+    file: &LetterFile,
+    choice: &LetterFilter,
+    odd: &mut MalformedLines,
+) -> io::Result<Overview> {
     let mut found = Overview {
         sink: file.sink.clone(),
         day: file.day.clone(),

@@ -102,14 +102,14 @@ impl Setup {
 
     /// The stored letters: their messages, or `?`.
     fn kept(&self) -> Vec<String> {
-        let files = self.directory.files(&Choice::default()).unwrap();
+        let files = self.directory.files(&LetterFilter::default()).unwrap();
         let lines = files.iter().flat_map(|file| Lines::open(file).unwrap());
         lines
             .map(|line| line.unwrap().letter.map_or("?".into(), |letter| message(&letter)))
             .collect()
     }
 
-    fn replay(&self, target: &Arc<Target>, choice: &Choice) -> Replayed {
+    fn replay(&self, target: &Arc<Target>, choice: &LetterFilter) -> Replayed {
         let sinks = |name: &str| -> Result<Arc<dyn Sink>, String> {
             match name {
                 "es" => Ok(target.clone()),
@@ -192,7 +192,7 @@ fn a_full_directory_stores_nothing_and_reports_it() {
     assert!(error.to_string().contains("replay or drop"), "{error}");
     setup.directory.keep("other", vec![letter("b")]).unwrap();
     assert_eq!(setup.kept(), ["a", "b"]);
-    assert_eq!(setup.replay(&done(), &Choice::default()).delivered, 1);
+    assert_eq!(setup.replay(&done(), &LetterFilter::default()).delivered, 1);
     setup.keep(&["c"]);
 }
 
@@ -209,7 +209,7 @@ fn older_lines_are_read() {
     old["target"] = "*".into();
     setup.append(format!("{old}\n").as_bytes());
     let target = done();
-    assert_eq!(setup.replay(&target, &Choice::default()).delivered, 2);
+    assert_eq!(setup.replay(&target, &LetterFilter::default()).delivered, 2);
     assert_eq!(setup.kept(), [""; 0]);
 }
 
@@ -222,13 +222,13 @@ fn unreadable_lines_are_reported_and_left_as_they_are() {
     let mut newer: serde_json::Value = serde_json::to_value(letter("c")).unwrap();
     newer["version"] = 3.into();
     setup.append(format!("{newer}\n{{\"torn\":").as_bytes());
-    let odd = |odd: &Oddities| {
+    let odd = |odd: &MalformedLines| {
         let short = |text: &String| text.rsplit('/').next().unwrap().to_owned();
         (odd.lines, odd.first.iter().map(short).collect::<Vec<_>>())
     };
-    let mut found = Oddities::default();
-    let file = &setup.directory.files(&Choice::default()).unwrap()[0];
-    let overview = overview(file, &Choice::default(), &mut found).unwrap();
+    let mut found = MalformedLines::default();
+    let file = &setup.directory.files(&LetterFilter::default()).unwrap()[0];
+    let overview = overview(file, &LetterFilter::default(), &mut found).unwrap();
     assert_eq!((overview.letters, overview.bytes), (2, fs::metadata(&file.path).unwrap().len()));
     let (lines, texts) = odd(&found);
     assert_eq!(lines, 4);
@@ -236,13 +236,13 @@ fn unreadable_lines_are_reported_and_left_as_they_are() {
     assert!(texts[1].starts_with("1970-01-02.jsonl:4: truncated line"), "{texts:?}");
     assert!(texts[2].starts_with("1970-01-02.jsonl:6: written by a newer version"), "{texts:?}");
     assert!(texts[3].starts_with("1970-01-02.jsonl:7: truncated line"), "{texts:?}");
-    let replayed = setup.replay(&done(), &Choice::default());
+    let replayed = setup.replay(&done(), &LetterFilter::default());
     assert_eq!((replayed.delivered, odd(&replayed.odd)), (2, (lines, texts)));
     let text = fs::read(setup.today()).unwrap();
     assert!(text.starts_with(b"garbage \xff\x1b[2J\n{\"version\":9,\n"));
     assert!(text.ends_with(b"{\"torn\":"));
     setup.keep(&["d"]);
-    assert_eq!(remove(&setup.directory, &Choice::default()).unwrap().unwrap().letters, 1);
+    assert_eq!(remove(&setup.directory, &LetterFilter::default()).unwrap().unwrap().letters, 1);
     assert_eq!(setup.kept(), ["?", "?", "?", "?"]);
 }
 
@@ -269,12 +269,12 @@ fn delivered_letters_are_removed_and_rejected_ones_stay() {
             ])
         }
     });
-    let replayed = setup.replay(&target, &Choice::default());
+    let replayed = setup.replay(&target, &LetterFilter::default());
     let figures = (replayed.delivered, replayed.duplicates, replayed.refused, replayed.left);
     assert_eq!(figures, (2, 1, 1, 1));
     assert_eq!(replayed.problems, ["sink es: the index is read-only"]);
     assert_eq!(setup.kept(), ["b", "d", "e"]);
-    let file = &setup.directory.files(&Choice::default()).unwrap()[0];
+    let file = &setup.directory.files(&LetterFilter::default()).unwrap()[0];
     let mut letters = Lines::open(file).unwrap().map(|line| line.unwrap().letter.unwrap());
     let refused = letters.next().unwrap();
     assert_eq!((refused.attempts, refused.target.as_str()), (3, "day-0"));
@@ -289,7 +289,7 @@ fn an_unreachable_target_changes_nothing() {
     setup.directory.keep("gone", vec![letter("c")]).unwrap();
     let before = fs::read(setup.today()).unwrap();
     let target = Target::new(|_| Delivery::Down(SinkError::Misconfigured("wrong password".into())));
-    let replayed = setup.replay(&target, &Choice::default());
+    let replayed = setup.replay(&target, &LetterFilter::default());
     assert_eq!(replayed.problems, ["sink es: wrong password", "no sink gone"]);
     assert_eq!((replayed.delivered, replayed.left), (0, 2));
     assert_eq!(fs::read(setup.today()).unwrap(), before);
@@ -310,7 +310,7 @@ fn busy_targets_are_retried_and_large_requests_halved() {
             false => Delivery::All(Outcome::Done),
         }
     });
-    assert_eq!(setup.replay(&target, &Choice::default()).delivered, 4);
+    assert_eq!(setup.replay(&target, &LetterFilter::default()).delivered, 4);
     assert_eq!(target.sizes(), [4, 4, 2, 1, 1, 2, 1, 1]);
     assert!(!setup.today().exists());
 }
@@ -328,11 +328,12 @@ fn a_crash_in_the_middle_repeats_and_loses_nothing() {
         assert_ne!(requests, 2, "killed");
         Delivery::All(Outcome::Done)
     });
-    let crashed = catch_unwind(AssertUnwindSafe(|| setup.replay(&target, &Choice::default())));
+    let crashed =
+        catch_unwind(AssertUnwindSafe(|| setup.replay(&target, &LetterFilter::default())));
     assert!(crashed.is_err());
     assert!(setup.path.join("es/1970-01-02.new").exists());
     assert_eq!(setup.kept().len(), 4);
-    assert_eq!(setup.replay(&target, &Choice::default()).delivered, 4);
+    assert_eq!(setup.replay(&target, &LetterFilter::default()).delivered, 4);
     assert!(!setup.path.join("es/1970-01-02.new").exists());
     assert_eq!(setup.kept().len(), 0);
 }
@@ -368,13 +369,13 @@ fn one_replay_runs_at_a_time_and_a_stop_keeps_the_unsent_letters() {
     let setup = Setup::new(MOST);
     setup.keep(&["a"]);
     let changing = setup.directory.lock_changes().unwrap();
-    assert!(remove(&setup.directory, &Choice::default()).unwrap().is_none());
+    assert!(remove(&setup.directory, &LetterFilter::default()).unwrap().is_none());
     drop(changing);
     let stop = CancellationToken::new();
     stop.cancel();
     let replay = Replay {
         directory: &setup.directory,
-        choice: &Choice::default(),
+        choice: &LetterFilter::default(),
         sinks: &|_| Ok(Arc::new(StdoutSink::new().0)),
         runtime: setup.runtime.handle().clone(),
         stop,
@@ -386,6 +387,8 @@ fn one_replay_runs_at_a_time_and_a_stop_keeps_the_unsent_letters() {
     fs::write(setup.path.join("notes.txt"), "x").unwrap();
     let clock = Arc::new(SystemClock::new());
     assert!(
-        DeadLetterDirectory::new("/nowhere".into(), clock, MOST).files(&Choice::default()).is_ok()
+        DeadLetterDirectory::new("/nowhere".into(), clock, MOST)
+            .files(&LetterFilter::default())
+            .is_ok()
     );
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{KindEntry, Look, Made, SinkKind, Site};
+use super::{CheckContext, CreateContext, CreatedSink, KindEntry, SinkKind};
 use crate::archive::{Archive, ArchiveError, Reader};
 use crate::base::bytes::{self, parse_duration};
 use crate::base::with_causes;
@@ -53,7 +53,7 @@ impl SinkKind for ArchiveKind {
         super::same(self, other)
     }
 
-    fn make(&self, site: Site<'_>) -> anyhow::Result<Made> {
+    fn make(&self, site: CreateContext<'_>) -> anyhow::Result<CreatedSink> {
         if site.archive.join("meta.json").exists()
             && let Some(closed) = private_directory::close_directory(site.archive)
         {
@@ -61,11 +61,14 @@ impl SinkKind for ArchiveKind {
         }
         let (archive, oddities) = Archive::open_writer(site.archive, site.clock.now())?;
         oddities.into_iter().for_each(site.warn);
-        Ok(Made::of(ArchiveSink::new(archive, site.generations, site.clock, self.keep)))
+        Ok(CreatedSink::of(ArchiveSink::new(archive, site.generations, site.clock, self.keep)))
     }
 
     /// Also reads documents: an index can be opened even if some of its blocks are damaged.
-    fn check(&self, Look { archive: directory, engine_runs }: Look<'_>) -> Result<String, String> {
+    fn check(
+        &self,
+        CheckContext { archive: directory, engine_runs }: CheckContext<'_>,
+    ) -> Result<String, String> {
         let chain = |error: ArchiveError| with_causes(&error);
         // An open writer in this directory belongs to a running engine.
         if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::{ByTag, KindEntry, Look, Made, SetUp, SinkKind, Site};
+use super::{ByTag, CheckContext, CreateContext, CreatedSink, KindEntry, SetUp, SinkKind};
 use crate::sink::elasticsearch::{Settings, by_tag, setup};
 use crate::sink::{ElasticsearchSink, Sink, Tagged};
 
@@ -28,11 +28,11 @@ impl SinkKind for Settings {
         super::same(self, other)
     }
 
-    fn make(&self, _: Site<'_>) -> anyhow::Result<Made> {
-        Ok(Made::of(ElasticsearchSink::new(self.clone())))
+    fn make(&self, _: CreateContext<'_>) -> anyhow::Result<CreatedSink> {
+        Ok(CreatedSink::of(ElasticsearchSink::new(self.clone())))
     }
 
-    fn check(&self, _: Look<'_>) -> Result<String, String> {
+    fn check(&self, _: CheckContext<'_>) -> Result<String, String> {
         check::server(self)
     }
 

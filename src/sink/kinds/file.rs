@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{KindEntry, Look, Made, Output, SinkKind, Site};
+use super::{CheckContext, CreateContext, CreatedSink, KindEntry, Output, SinkKind};
 use crate::config::{Section, tilde};
 use crate::event::Position;
 use crate::sink::FileSink;
@@ -30,11 +30,11 @@ impl SinkKind for FileKind {
         super::same(self, other)
     }
 
-    fn make(&self, site: Site<'_>) -> anyhow::Result<Made> {
-        Ok(Made::of(FileSink::new(self.path.clone(), site.generations, site.clock)))
+    fn make(&self, site: CreateContext<'_>) -> anyhow::Result<CreatedSink> {
+        Ok(CreatedSink::of(FileSink::new(self.path.clone(), site.generations, site.clock)))
     }
 
-    fn check(&self, _: Look<'_>) -> Result<String, String> {
+    fn check(&self, _: CheckContext<'_>) -> Result<String, String> {
         FileSink::check(&self.path).map(|()| format!("JSON lines into {}", self.path.display()))
     }
 

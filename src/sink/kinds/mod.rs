@@ -58,10 +58,10 @@ pub trait SinkKind: Any + Debug + Send + Sync {
     fn is_same(&self, other: &dyn SinkKind) -> bool;
 
     /// Creates the sink that a worker delivers to. Blocking.
-    fn make(&self, site: Site<'_>) -> anyhow::Result<Made>;
+    fn make(&self, site: CreateContext<'_>) -> anyhow::Result<CreatedSink>;
 
     /// For `logwarden check`: the state of the target, or the problem and its solution. Delivers nothing. Blocking.
-    fn check(&self, look: Look<'_>) -> Result<String, String>;
+    fn check(&self, look: CheckContext<'_>) -> Result<String, String>;
 
     /// Why it can never work, which makes its setting an error. Anything that may still appear is not a reason.
     /// Blocking.
@@ -124,7 +124,7 @@ pub enum Output {
 }
 
 /// The parts of the engine that a new sink may use.
-pub struct Site<'a> {
+pub struct CreateContext<'a> {
     /// The directory of the archive.
     pub archive: &'a Path,
     pub generations: Arc<dyn Generations>,
@@ -133,21 +133,21 @@ pub struct Site<'a> {
     pub warn: &'a mut dyn FnMut(String),
 }
 
-pub struct Made {
+pub struct CreatedSink {
     pub sink: Arc<dyn Sink>,
     /// Cancelled when the reader of the output has closed it: the engine then ends.
     pub closed: Option<CancellationToken>,
 }
 
-impl Made {
-    fn of(sink: impl Sink + 'static) -> Made {
-        Made { sink: Arc::new(sink), closed: None }
+impl CreatedSink {
+    fn of(sink: impl Sink + 'static) -> CreatedSink {
+        CreatedSink { sink: Arc::new(sink), closed: None }
     }
 }
 
 /// The context of a check.
 #[derive(Clone, Copy)]
-pub struct Look<'a> {
+pub struct CheckContext<'a> {
     /// The directory of the archive.
     pub archive: &'a Path,
     /// Files that a running engine is writing may look damaged.

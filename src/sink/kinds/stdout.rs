@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{KindEntry, Look, Made, Output, SinkKind, Site};
+use super::{CheckContext, CreateContext, CreatedSink, KindEntry, Output, SinkKind};
 use crate::config::Section;
 use crate::sink::{StdoutSink, stdout};
 
@@ -25,12 +25,12 @@ impl SinkKind for StdoutKind {
         super::same(self, other)
     }
 
-    fn make(&self, _: Site<'_>) -> anyhow::Result<Made> {
+    fn make(&self, _: CreateContext<'_>) -> anyhow::Result<CreatedSink> {
         let (sink, reader_gone) = StdoutSink::new();
-        Ok(Made { closed: Some(reader_gone), ..Made::of(sink) })
+        Ok(CreatedSink { closed: Some(reader_gone), ..CreatedSink::of(sink) })
     }
 
-    fn check(&self, _: Look<'_>) -> Result<String, String> {
+    fn check(&self, _: CheckContext<'_>) -> Result<String, String> {
         stdout::check().map(|()| "JSON lines on standard output".to_owned()).map_err(str::to_owned)
     }
 

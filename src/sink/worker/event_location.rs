@@ -6,7 +6,7 @@ use super::inspected_event::{EventFacts, InspectedEvent};
 use super::task_result::TaskResult;
 use super::{Worker, WorkerConfig};
 use crate::event::Cursor;
-use crate::event::status::{Asked, LineState};
+use crate::event::status::{Asked, DeliveryState};
 use crate::follow::Read;
 use crate::privacy::shown;
 
@@ -46,33 +46,33 @@ impl Worker {
         Some(Asked { place: inspected.event, state: self.state_of(inspected) })
     }
 
-    fn state_of(&self, inspected: &InspectedEvent) -> LineState {
+    fn state_of(&self, inspected: &InspectedEvent) -> DeliveryState {
         let Cursor { generation, offset } = inspected.event;
         let facts = inspected.facts.as_ref();
-        let Some(track) = self.progress.of(generation) else { return LineState::Unknown };
+        let Some(track) = self.progress.of(generation) else { return DeliveryState::Unknown };
         if self.config.queue.extent(generation).is_some_and(|(start, _)| offset < start) {
-            return LineState::BeforeStart;
+            return DeliveryState::BeforeStart;
         }
         if facts.is_some_and(|facts| facts.is_filtered) {
-            return LineState::Filtered;
+            return DeliveryState::Filtered;
         }
         let in_lane = facts.and_then(|facts| self.lanes.answer_for(&facts.target, inspected.event));
         match inspected.byte_outcome {
-            Some(ByteOutcome::DeadLetter) => LineState::DeadLetter,
-            Some(ByteOutcome::Lost) => LineState::Lost,
-            Some(ByteOutcome::Filtered) => LineState::Filtered,
-            _ if in_lane.is_some() => in_lane.unwrap_or(LineState::Waiting),
+            Some(ByteOutcome::DeadLetter) => DeliveryState::DeadLetter,
+            Some(ByteOutcome::Lost) => DeliveryState::Lost,
+            Some(ByteOutcome::Filtered) => DeliveryState::Filtered,
+            _ if in_lane.is_some() => in_lane.unwrap_or(DeliveryState::Waiting),
             _ if !track.prefix.contains(offset) => {
                 let mut spans = self.in_flight.not_sent().flat_map(|bulk| &bulk.spans);
                 let is_not_sent = spans.any(|span| self.progress.covers(*span, inspected.event));
                 match offset < track.reading.offset && !is_not_sent {
-                    true => LineState::InFlight,
-                    false => LineState::Waiting,
+                    true => DeliveryState::InFlight,
+                    false => DeliveryState::Waiting,
                 }
             }
-            _ if self.commits.own_cursors && offset >= track.committed => LineState::InFlight,
-            None if facts.is_some_and(|facts| facts.is_letter) => LineState::DeadLetter,
-            _ => LineState::Delivered,
+            _ if self.commits.own_cursors && offset >= track.committed => DeliveryState::InFlight,
+            None if facts.is_some_and(|facts| facts.is_letter) => DeliveryState::DeadLetter,
+            _ => DeliveryState::Delivered,
         }
     }
 }

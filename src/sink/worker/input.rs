@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::batch_encoder::BatchEncoder;
-use crate::follow::{Changes, News, Queue};
+use crate::follow::{ChangeSet, Changes, Queue};
 
 /// While the target is down, growth is checked no more often than this: only the status shows it.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
@@ -70,18 +70,19 @@ impl Input {
         std::mem::take(&mut self.has_news)
     }
 
-    pub(super) fn news(&self) -> News {
+    pub(super) fn news(&self) -> ChangeSet {
         self.changes.take()
     }
 
     /// Asks the log to find everything that was written so far.
     pub(super) fn request_scan(&mut self, queue: &dyn Queue) {
-        self.requested_scan = Some((queue.ask_for_look(), Instant::now() + SCAN_TIMEOUT));
+        self.requested_scan = Some((queue.request_check(), Instant::now() + SCAN_TIMEOUT));
     }
 
     /// The requested scan is done, or takes too long, for example because a mount does not answer.
     pub(super) fn is_scan_done(&self, queue: &dyn Queue, now: Instant) -> bool {
-        self.requested_scan.is_none_or(|(number, until)| now >= until || queue.has_looked(number))
+        self.requested_scan
+            .is_none_or(|(number, until)| now >= until || queue.is_check_done(number))
     }
 
     fn is_throttled(&self, is_backing_off: bool, now: Instant) -> bool {

@@ -23,7 +23,7 @@ use super::confirmed_prefix::Prefix;
 use super::lane_bytes::{LaneBytes, LaneShare};
 use super::orders::Order;
 use super::read_limit::{LaneBacklog, ReadLimit};
-use crate::event::status::{LineState, SinkStatus};
+use crate::event::status::{DeliveryState, SinkStatus};
 use crate::event::{Cursor, GenerationId};
 use crate::sink::Sink;
 
@@ -210,10 +210,10 @@ impl Lanes {
     }
 
     /// Where the lane of this target has an event; `None` if there is no such lane.
-    pub(super) fn answer_for(&self, target: &str, place: Cursor) -> Option<LineState> {
+    pub(super) fn answer_for(&self, target: &str, place: Cursor) -> Option<DeliveryState> {
         let lane = self.running.iter().find(|lane| *lane.target == *target)?;
         let asked = lane.handle.status.borrow().asked.filter(|asked| asked.place == place);
-        Some(asked.map_or(LineState::Waiting, |asked| asked.state))
+        Some(asked.map_or(DeliveryState::Waiting, |asked| asked.state))
     }
 
     pub(super) fn forward(&self, order: &Order) {

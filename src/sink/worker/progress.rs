@@ -17,7 +17,7 @@ use super::lane_bytes;
 use super::totals::{Contribution, Flag, Totals};
 use crate::base::blocking;
 use crate::event::{Cursor, GenerationId, Mark, SourceName};
-use crate::follow::{News, Reading};
+use crate::follow::{ChangeSet, Reading};
 use crate::sink::Cursors;
 
 #[derive(Debug, Default)]
@@ -103,7 +103,7 @@ impl Progress {
         self.advanced.clear();
         self.totals = Totals::default();
         self.unlisted = done;
-        self.discover(config, &News::everything());
+        self.discover(config, &ChangeSet::everything());
         // Not listed now: if it comes back, its accounting starts again.
         for (id, done) in before.into_iter().filter(|(id, _)| !self.slot_of.contains_key(id)) {
             self.accounted_from.remove(&id);
@@ -115,7 +115,7 @@ impl Progress {
 
     /// Adds new generations and updates the ends of changed ones. Each gets a cursor row in the state: the follower
     /// keeps bytes for every consumer with a row, however old the row is.
-    pub(super) fn discover(&mut self, config: &WorkerConfig, news: &News) {
+    pub(super) fn discover(&mut self, config: &WorkerConfig, news: &ChangeSet) {
         self.maybe_destroyed.note(news);
         if news.all {
             for generation in config.queue.generations() {
@@ -159,7 +159,7 @@ impl Progress {
         }
         let done = self.unlisted.remove(&generation);
         let mark = self.marks.remove(&generation);
-        let holds = mark.and_then(|mark| blocking(|| config.queue.bears(generation, &mark)));
+        let holds = mark.and_then(|mark| blocking(|| config.queue.matches_mark(generation, &mark)));
         let again = holds == Some(false) || (beyond && !config.is_gone(generation));
         if again && done.is_some() {
             self.mismatched.push(generation);

@@ -7,18 +7,18 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::event::{Cursor, GenerationId, Mark};
-use crate::follow::{Changes, Hub, News, Queue, Read};
+use crate::follow::{ChangeHub, ChangeSet, Changes, Queue, Read};
 
 /// How far the main worker has read; no lane reads further.
 #[derive(Debug)]
 pub(super) struct ReadLimit {
     limits: Mutex<HashMap<GenerationId, u64>>,
-    changes: Hub,
+    changes: ChangeHub,
 }
 
 impl ReadLimit {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(ReadLimit { limits: Mutex::default(), changes: Hub::default() })
+        Arc::new(ReadLimit { limits: Mutex::default(), changes: ChangeHub::default() })
     }
 
     /// Raises limits; a lower offset changes nothing.
@@ -34,14 +34,14 @@ impl ReadLimit {
         }
         drop(limits);
         if !raised.is_empty() {
-            self.forward_news(&News::of(raised));
+            self.forward_news(&ChangeSet::of(raised));
         }
     }
 
     /// Forwards changes of the log, perhaps of a generation whose limit was set before the file was found.
-    pub(super) fn forward_news(&self, news: &News) {
+    pub(super) fn forward_news(&self, news: &ChangeSet) {
         self.changes.mark(news);
-        self.changes.tell();
+        self.changes.notify();
     }
 
     /// Removes generations that never come back.
@@ -52,7 +52,7 @@ impl ReadLimit {
 
     /// The cursor row of a lane has moved in this generation.
     pub(super) fn note_row_moved(&self, generation: GenerationId) {
-        self.changes.mark(&News::of([generation]));
+        self.changes.mark(&ChangeSet::of([generation]));
     }
 
     pub(super) fn subscribe(&self) -> Changes {
@@ -137,16 +137,16 @@ impl Queue for LimitedQueue {
         self.queue.settled()
     }
 
-    fn ask_for_look(&self) -> u64 {
-        self.queue.ask_for_look()
+    fn request_check(&self) -> u64 {
+        self.queue.request_check()
     }
 
-    fn has_looked(&self, number: u64) -> bool {
-        self.queue.has_looked(number)
+    fn is_check_done(&self, number: u64) -> bool {
+        self.queue.is_check_done(number)
     }
 
-    fn bears(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
-        self.queue.bears(generation, mark)
+    fn matches_mark(&self, generation: GenerationId, mark: &Mark) -> Option<bool> {
+        self.queue.matches_mark(generation, mark)
     }
 
     fn destroyed(&self, cursor: Cursor) -> Option<Range<u64>> {
@@ -185,7 +185,7 @@ mod tests {
                     }
                     _ => {
                         read_limit.forget(&[generation]);
-                        read_limit.forward_news(&News::of([generation]));
+                        read_limit.forward_news(&ChangeSet::of([generation]));
                     }
                 }
                 let of = |id: GenerationId| {

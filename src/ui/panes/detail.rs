@@ -2,7 +2,7 @@
 
 use crate::base::{bytes, sanitize};
 use crate::event::document;
-use crate::event::status::LineState;
+use crate::event::status::DeliveryState;
 use crate::event::{Event, Flags, Value};
 use crate::follow::view::Entry;
 use crate::privacy::{self, Outgoing};
@@ -80,29 +80,29 @@ fn delivery(state: &State, event: &Event<'_>, lines: &mut Lines) {
         let answer = sink.asked.filter(|asked| Some(asked.place) == cursor);
         let name = span(format!("{:<10}", sanitize::line(&sink.name)), Role::Field);
         let (text, role) = match answer.map(|answer| answer.state) {
-            Some(LineState::Delivered) => ("delivered".to_owned(), Role::Ok),
-            Some(LineState::Filtered) => {
+            Some(DeliveryState::Delivered) => ("delivered".to_owned(), Role::Ok),
+            Some(DeliveryState::Filtered) => {
                 ("filtered: excluded from this sink".to_owned(), Role::Dim)
             }
-            Some(LineState::InFlight) => {
+            Some(DeliveryState::InFlight) => {
                 ("in flight: sent, not confirmed yet".to_owned(), Role::Near)
             }
-            Some(LineState::Waiting) => ("waiting in the log file".to_owned(), Role::Near),
-            Some(LineState::DeadLetter) => {
+            Some(DeliveryState::Waiting) => ("waiting in the log file".to_owned(), Role::Near),
+            Some(DeliveryState::DeadLetter) => {
                 let id = event.id();
                 let text = format!(
                     "dead letter: for the reason run `logwarden dead-letters show --id {id}`"
                 );
                 (text, Role::Bad)
             }
-            Some(LineState::Lost) => {
+            Some(DeliveryState::Lost) => {
                 ("lost: truncated or deleted before it was read".to_owned(), Role::Bad)
             }
-            Some(LineState::BeforeStart) => (
+            Some(DeliveryState::BeforeStart) => (
                 "not shipped: written before the start position of its source".to_owned(),
                 Role::Dim,
             ),
-            Some(LineState::Unknown) | None => ("not known yet".to_owned(), Role::Dim),
+            Some(DeliveryState::Unknown) | None => ("not known yet".to_owned(), Role::Dim),
         };
         lines.push(vec![name, plain(" "), span(text, role)]);
     }

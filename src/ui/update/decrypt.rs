@@ -3,7 +3,7 @@
 use super::{Effect, State};
 use crate::event::Level;
 use crate::follow::view::Position;
-use crate::privacy::{AuditError, Disclosed};
+use crate::privacy::{AuditError, DecryptedValues};
 use crate::ui::state::Overlay;
 
 pub fn request(state: &mut State, effects: &mut Vec<Effect>) {
@@ -20,7 +20,7 @@ pub fn request(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
-pub fn apply(state: &mut State, position: Position, result: Result<Disclosed, AuditError>) {
+pub fn apply(state: &mut State, position: Position, result: Result<DecryptedValues, AuditError>) {
     match result {
         Ok(disclosed) => {
             let problem = disclosed.problems.first().cloned();

@@ -75,7 +75,7 @@ impl Reading {
                 continue;
             }
             let done = self.elsewhere.remove(&generation);
-            let holds = marks.get(&generation).and_then(|mark| log.bears(generation, mark));
+            let holds = marks.get(&generation).and_then(|mark| log.matches_mark(generation, mark));
             if holds == Some(false) {
                 refuted.push(generation);
                 let offset = start;

@@ -47,7 +47,7 @@ fn a_growing_file_wakes_its_readers_at_once() {
     for number in 5..25 {
         let changes = bench.log().changes();
         bench.append("app.log", line("a", number) + "\n");
-        wait_for("the readers are told", PATIENCE, || changes.told().then_some(()));
+        wait_for("the readers are told", PATIENCE, || changes.is_notified().then_some(()));
         let events = number + 1;
         bench.until("the line", |bench| bench.consumer.events.len() == events);
     }
@@ -101,8 +101,8 @@ fn a_look_that_is_asked_for_finds_what_was_written_before_it() {
     for round in 1..4 {
         bench.append("a.log", lines("a", round * 10..round * 10 + 10));
         bench.append(&format!("b{round}.log"), lines("b", round * 10..round * 10 + 10));
-        let look = bench.log().ask_for_look();
-        wait_for("the look", PATIENCE, || bench.log().has_looked(look).then_some(()));
+        let look = bench.log().request_check();
+        wait_for("the look", PATIENCE, || bench.log().is_check_done(look).then_some(()));
         bench.drain();
         assert_eq!(bench.consumer.events.len(), 10 + round * 20);
     }

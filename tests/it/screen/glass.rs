@@ -13,7 +13,7 @@ use logwarden::base::{Clock, Timestamp};
 use logwarden::event::status::EngineState;
 use logwarden::event::{Command, IdKey, Status};
 use logwarden::follow::{Log, LogConfig, SourceConfig, Start};
-use logwarden::privacy::Disclosure;
+use logwarden::privacy::AuditedDecryptor;
 use logwarden::ui::{Exit, Mask, Options, Palette, Ui, run_on};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, TestBackend, WindowSize};
@@ -183,7 +183,7 @@ pub struct Setup {
     pub ascii: bool,
     pub clock: Arc<dyn Clock>,
     pub mask: Mask,
-    pub disclosure: Option<Arc<Disclosure>>,
+    pub disclosure: Option<Arc<AuditedDecryptor>>,
     /// Text recorded from the first frame on; see [`Glass::sight`].
     pub wanted: &'static str,
 }

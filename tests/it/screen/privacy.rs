@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use logwarden::base::SystemClock;
-use logwarden::privacy::audit::Who;
-use logwarden::privacy::{AddressMode, Audit, Disclosure, Keyring, Month, Pattern, Policy, Sealer};
+use logwarden::privacy::audit::Actor;
+use logwarden::privacy::{
+    AddressMode, Audit, AuditedDecryptor, Keyring, Month, Pattern, Policy, Sealer,
+};
 use logwarden::ui::Mask;
 use ratatui::buffer::Cell;
 
@@ -170,10 +172,10 @@ impl Sealed {
     }
 
     fn open(&self, path: PathBuf) -> Screen {
-        let who = Who { user: None, host: "here".to_owned(), by: "screen" };
+        let who = Actor { user: None, host: "here".to_owned(), by: "screen" };
         let audit = Audit::new(self.audit(), who, Arc::new(SystemClock::new()));
         let keyring = Keyring::lazy(&self.directory.path().join("keys"), false);
-        let disclosure = Some(Arc::new(Disclosure::new(Arc::new(keyring), audit)));
+        let disclosure = Some(Arc::new(AuditedDecryptor::new(Arc::new(keyring), audit)));
         let mask = Mask::new(policy(), false);
         let setup = Setup { mask, disclosure, ..Setup::new(160, 50) };
         let screen = setup.open(&[path]);

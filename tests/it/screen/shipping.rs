@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use logwarden::base::Timestamp;
 use logwarden::event::Command;
-use logwarden::event::status::{Asked, Bytes, LineState, SinkState};
+use logwarden::event::status::{Asked, Bytes, DeliveryState, SinkState};
 use logwarden::state::Store;
 
 use super::glass::{Setup, snapshot};
@@ -67,7 +67,9 @@ fn the_details_of_a_sink_and_an_event_show_the_delivery_state() {
         let command = screen.command();
         let Command::Where { place } = command else { panic!("{command:?}") };
         screen.wait_for_text("not known yet");
-        for (sink, state) in [LineState::Delivered, LineState::Waiting].into_iter().enumerate() {
+        for (sink, state) in
+            [DeliveryState::Delivered, DeliveryState::Waiting].into_iter().enumerate()
+        {
             status.sinks[sink].asked = Some(Asked { place, state });
         }
         screen.status.send_replace(Arc::new(status));

@@ -10,7 +10,9 @@ use super::{DeadLetterCommand, report_malformed};
 use crate::base::{bytes, json, sanitize};
 use crate::cli::exit::{Exit, say};
 use crate::cli::output::to_stdout;
-use crate::sink::dead_letters::{DeadLetter, LetterFile, Lines, Oddities, Overview, overview};
+use crate::sink::dead_letters::{
+    DeadLetter, LetterFile, Lines, MalformedLines, Overview, overview,
+};
 
 /// Reasons shown per file in the table.
 const MAX_REASONS: usize = 3;
@@ -29,7 +31,7 @@ impl DeadLetterCommand {
     }
 
     pub(super) fn show(&self, json: bool) -> anyhow::Result<Exit> {
-        let (mut odd, mut found) = (Oddities::default(), 0u64);
+        let (mut odd, mut found) = (MalformedLines::default(), 0u64);
         to_stdout(|out| {
             for file in self.files()? {
                 for line in Lines::open(&file).with_context(|| cannot_read(&file.path))? {
@@ -62,8 +64,8 @@ impl DeadLetterCommand {
     }
 
     /// Summaries of the files that contain selected dead letters.
-    pub(super) fn overviews(&self) -> anyhow::Result<(Vec<Overview>, Oddities)> {
-        let mut odd = Oddities::default();
+    pub(super) fn overviews(&self) -> anyhow::Result<(Vec<Overview>, MalformedLines)> {
+        let mut odd = MalformedLines::default();
         let mut found = Vec::new();
         for file in self.files()? {
             let overview = overview(&file, &self.choice, &mut odd);

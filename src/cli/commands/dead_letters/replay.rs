@@ -16,7 +16,7 @@ use crate::cli::exit::{self, Exit, say};
 use crate::cli::output::to_stdout;
 use crate::cli::progress;
 use crate::sink::dead_letters::{Removed, Replayed};
-use crate::state::{Claim, StateError};
+use crate::state::{StateError, StateOwnership};
 
 impl DeadLetterCommand {
     pub(super) fn replay(&self) -> anyhow::Result<Exit> {
@@ -75,7 +75,7 @@ impl DeadLetterCommand {
             Ok(Reply::Letters { result }) => Ok(OrderOutcome::Done(result)),
             Ok(Reply::Refused { reason }) => bail!("{reason}"),
             Ok(other) => bail!("the engine answered {other:?}"),
-            Err(error) if control::is_not_running(&error) => match Claim::take(state) {
+            Err(error) if control::is_not_running(&error) => match StateOwnership::take(state) {
                 Ok(_held) => self.carry_out(order, progress),
                 Err(error @ StateError::Owned { .. }) => {
                     exit::report(&anyhow::Error::from(error));

@@ -3,7 +3,7 @@
 use crate::cli::file_batches::{InputInfo, read_batches};
 use crate::privacy::Policy;
 use crate::query::Expr;
-use crate::search::{Each, Options, Sieve};
+use crate::search::{Each, MatchCollector, Options};
 
 /// The limit of results is reached: reading stops.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub fn search(
     options: &Options,
     each: Each<'_>,
 ) -> anyhow::Result<u64> {
-    let mut sieve = Sieve::new(query, options, policy);
+    let mut sieve = MatchCollector::new(query, options, policy);
     let read = read_batches(std::io::stdin(), info, &mut |batch| {
         for event in batch.events() {
             if sieve.is_full() || (sieve.matches(event) && !sieve.take(event, each)?) {

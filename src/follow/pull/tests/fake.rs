@@ -9,7 +9,7 @@ use crate::base::Timestamp;
 use crate::event::{
     Batch, Cursor, Decode, Flags, Generation, GenerationId, IdKey, Identity, Part, Record,
 };
-use crate::follow::{Changes, Hub, News, Queue, Read};
+use crate::follow::{ChangeHub, ChangeSet, Changes, Queue, Read};
 
 /// Bytes of a record.
 pub const LENGTH: u64 = 10;
@@ -41,7 +41,7 @@ pub struct Files {
     pub files: Mutex<BTreeMap<u64, File>>,
     /// Records in a batch.
     batch: usize,
-    pub hub: Hub,
+    pub hub: ChangeHub,
     reads: Mutex<Vec<u64>>,
 }
 
@@ -55,7 +55,7 @@ impl Files {
     /// Applies the change and marks it.
     pub fn change(&self, id: u64, change: impl FnOnce(&mut File)) {
         change(self.files.lock().unwrap().entry(id).or_default());
-        self.hub.mark(&News::of([GenerationId(id)]));
+        self.hub.mark(&ChangeSet::of([GenerationId(id)]));
     }
 
     pub fn take_reads(&self) -> Vec<u64> {

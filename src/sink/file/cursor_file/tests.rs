@@ -1,12 +1,12 @@
 use super::*;
-use crate::archive::{Fact, Generations};
+use crate::archive::{GenerationFacts, Generations};
 use crate::base::Timestamp;
 use crate::event::{Cursor, GenerationId, Identity, Mark};
 
 struct Known;
 
 impl Generations for Known {
-    fn fact(&self, generation: GenerationId) -> Option<Fact> {
+    fn fact(&self, generation: GenerationId) -> Option<GenerationFacts> {
         let identity = Identity {
             inode: generation.0 % 10_000_000,
             birth: 1_700_000_000_000_000_000,
@@ -14,7 +14,7 @@ impl Generations for Known {
             head_hash: u64::MAX - generation.0,
             ordinal: 0,
         };
-        Some(Fact { identity, mark: Mark { offset: 1, hash: u64::MAX, wide: 0 } })
+        Some(GenerationFacts { identity, mark: Mark { offset: 1, hash: u64::MAX, wide: 0 } })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Progress;
 use crate::event::GenerationId;
-use crate::follow::{News, Queue};
+use crate::follow::{ChangeSet, Queue};
 use crate::sink::worker::bulk::Span;
 use crate::sink::worker::byte_accounting::ByteOutcome;
 use crate::sink::worker::generation_progress::GenerationProgress;
@@ -18,7 +18,7 @@ pub(super) struct MaybeDestroyed {
 }
 
 impl MaybeDestroyed {
-    pub(super) fn note(&mut self, news: &News) {
+    pub(super) fn note(&mut self, news: &ChangeSet) {
         self.all |= news.all;
         self.some.extend(news.generations.iter().copied());
     }

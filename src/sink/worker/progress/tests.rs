@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{SystemClock, Timestamp};
 use crate::event::{Identity, Mark};
-use crate::follow::{Changes, Hub, Queue, Read};
+use crate::follow::{ChangeHub, Changes, Queue, Read};
 use crate::sink::worker::byte_accounting::byte_status;
 use crate::sink::worker::tests::fake::FakeSink;
 use crate::sink::worker::{Filter, Mode};
@@ -22,7 +22,7 @@ struct Extents {
     known: Mutex<BTreeMap<GenerationId, (u64, u64, bool)>>,
     /// Only a row in the state is left of these.
     without_file: Mutex<Vec<GenerationId>>,
-    hub: Hub,
+    hub: ChangeHub,
 }
 
 impl Extents {
@@ -32,7 +32,7 @@ impl Extents {
             Some(extent) => known.insert(id, extent),
             None => known.remove(&id),
         };
-        self.hub.mark(&News::of([id]));
+        self.hub.mark(&ChangeSet::of([id]));
     }
 }
 
@@ -138,7 +138,7 @@ impl Setup {
                 self.queue.set(id(number), None);
             }
             Step::ApplyNews => self.progress.discover(&self.config, &self.changes.take()),
-            Step::ApplyAll => self.progress.discover(&self.config, &News::everything()),
+            Step::ApplyAll => self.progress.discover(&self.config, &ChangeSet::everything()),
             Step::Read(number, length) => self.read(id(number), *length),
             Step::Done(which, byte_outcome) if !self.in_flight.is_empty() => {
                 let span = self.in_flight.swap_remove(which % self.in_flight.len());
@@ -340,7 +340,7 @@ fn a_cursor_of_the_sink_is_kept_until_the_log_lists_its_generation() {
     let id = GenerationId(1);
     let own = vec![Cursor { generation: id, offset: 7 }];
     setup.progress.reset(own, Some(HashMap::new()), &setup.config);
-    setup.queue.hub.mark(&News::of([id]));
+    setup.queue.hub.mark(&ChangeSet::of([id]));
     setup.take(&Step::ApplyNews);
     setup.take(&Step::Forget);
     setup.take(&Step::Extent(1, 0, 20, true));
@@ -361,7 +361,7 @@ fn a_cursor_beyond_the_known_end_waits_until_the_file_is_known_to_be_deleted() {
     assert!(setup.progress.of(id).is_none());
     let row = setup.config.store.generation(id).unwrap();
     setup.config.store.put_generation(GenerationRow { ended: Some(Timestamp(1)), ..row });
-    setup.queue.hub.mark(&News::of([id]));
+    setup.queue.hub.mark(&ChangeSet::of([id]));
     setup.take(&Step::ApplyNews);
     assert_eq!(setup.progress.of(id).map(|progress| progress.reading.offset), Some(20));
 }

@@ -12,7 +12,7 @@ use crate::event::test_batches::Lines;
 use crate::event::{
     Batch, Cursor, Flags, Generation, GenerationId, IdKey, Identity, Mark, Position, Record,
 };
-use crate::follow::{Changes, Hub, News, Queue, Read};
+use crate::follow::{ChangeHub, ChangeSet, Changes, Queue, Read};
 use crate::privacy::Outgoing;
 use crate::sink::{Cursors, Delivery, Items, Limits, Outcome, Sink, SinkError};
 use futures::future::BoxFuture;
@@ -27,7 +27,7 @@ struct FakeFile {
 /// Lines of some generations. A line that starts with `#` is quiet.
 pub struct FakeQueue {
     files: Mutex<Vec<FakeFile>>,
-    changes: Hub,
+    changes: ChangeHub,
     pub settled: AtomicBool,
     /// The requested scan is not done.
     pub is_scanning: AtomicBool,
@@ -63,7 +63,7 @@ impl FakeQueue {
         };
         Arc::new(FakeQueue {
             files: Mutex::new((0..files).map(file).collect()),
-            changes: Hub::default(),
+            changes: ChangeHub::default(),
             settled: AtomicBool::new(true),
             is_scanning: AtomicBool::new(false),
             requested_scans: AtomicU64::new(0),
@@ -80,14 +80,14 @@ impl FakeQueue {
 
     pub fn append(&self, file: usize, text: &str) {
         self.files.lock().unwrap()[file].bytes.extend_from_slice(text.as_bytes());
-        self.changes.mark(&News::of([GenerationId(file as u64)]));
-        self.changes.tell();
+        self.changes.mark(&ChangeSet::of([GenerationId(file as u64)]));
+        self.changes.notify();
     }
 
     pub fn hide(&self, hidden: bool) {
         self.hidden.store(hidden, Ordering::SeqCst);
-        self.changes.mark(&News::everything());
-        self.changes.tell();
+        self.changes.mark(&ChangeSet::everything());
+        self.changes.notify();
     }
 
     /// Destroys everything up to the current end.
@@ -95,8 +95,8 @@ impl FakeQueue {
         let mut files = self.files.lock().unwrap();
         files[file].gone = files[file].bytes.len() as u64;
         drop(files);
-        self.changes.mark(&News::of([GenerationId(file as u64)]));
-        self.changes.tell();
+        self.changes.mark(&ChangeSet::of([GenerationId(file as u64)]));
+        self.changes.notify();
     }
 
     /// Copied away, truncated, and written again: the same number of bytes, in capitals.
@@ -207,11 +207,11 @@ impl Queue for FakeQueue {
         self.settled.load(Ordering::SeqCst)
     }
 
-    fn ask_for_look(&self) -> u64 {
+    fn request_check(&self) -> u64 {
         self.requested_scans.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn has_looked(&self, _: u64) -> bool {
+    fn is_check_done(&self, _: u64) -> bool {
         !self.is_scanning.load(Ordering::SeqCst)
     }
 }

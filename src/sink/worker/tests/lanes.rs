@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::event::Cursor;
-use crate::event::status::{Asked, LineState};
+use crate::event::status::{Asked, DeliveryState};
 use crate::sink::worker::lanes::Lane;
 use crate::sink::worker::read_limit::{LaneBacklog, ReadLimit};
 
@@ -93,7 +93,7 @@ async fn s45_a_blocked_target_waits_alone_over_a_crash() {
     pushed(&running, eventually("the others again", || others(&setup) == 22_400)).await;
     assert_eq!(of(&setup, "red").len(), 0);
     // Ask for the location of the first two events.
-    for (offset, state) in [(0, LineState::Waiting), (11, LineState::Delivered)] {
+    for (offset, state) in [(0, DeliveryState::Waiting), (11, DeliveryState::Delivered)] {
         running.order(Order::Where(Cursor { generation: GenerationId(0), offset })).await;
         let asked = || running.handle.status.borrow().asked;
         let is = |asked: Asked| (asked.place.offset, asked.state) == (offset, state);

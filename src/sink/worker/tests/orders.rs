@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::Cursor;
-use crate::event::status::{Asked, LineState};
+use crate::event::status::{Asked, DeliveryState};
 
 #[tokio::test]
 async fn nothing_is_sent_before_the_order_and_a_round_ends_at_its_fixed_ends() {
@@ -232,23 +232,23 @@ async fn the_location_of_an_event_is_reported() {
         let place = Cursor { generation: GenerationId(0), offset };
         running.order(Order::Where(place)).await;
     };
-    let becomes = async |offset: u64, state: LineState| {
+    let becomes = async |offset: u64, state: DeliveryState| {
         let place = Cursor { generation: GenerationId(0), offset };
         let asked = || running.handle.status.borrow().asked;
         eventually(&format!("{state:?}"), || asked() == Some(Asked { place, state })).await;
     };
     ask(7).await;
-    becomes(7, LineState::Waiting).await;
+    becomes(7, DeliveryState::Waiting).await;
     running.order(Order::ShipNow).await;
-    becomes(7, LineState::InFlight).await;
-    becomes(7, LineState::DeadLetter).await;
-    for (offset, state) in [(2, LineState::Filtered), (0, LineState::Delivered)] {
+    becomes(7, DeliveryState::InFlight).await;
+    becomes(7, DeliveryState::DeadLetter).await;
+    for (offset, state) in [(2, DeliveryState::Filtered), (0, DeliveryState::Delivered)] {
         ask(offset).await;
         becomes(offset, state).await;
     }
     running.order(Order::Where(Cursor { generation: GenerationId(9), offset: 0 })).await;
     let asked = || running.handle.status.borrow().asked.map(|asked| asked.state);
-    eventually("unknown", || asked() == Some(LineState::Unknown)).await;
+    eventually("unknown", || asked() == Some(DeliveryState::Unknown)).await;
     running.stop().await;
 }
 
@@ -262,8 +262,8 @@ async fn an_event_that_is_accepted_is_in_flight_until_the_commit() {
     let running = setup.start();
     running.order(Order::Where(Cursor { generation: GenerationId(0), offset: 0 })).await;
     let asked = || running.handle.status.borrow().asked.map(|asked| asked.state);
-    eventually("accepted", || asked() == Some(LineState::InFlight)).await;
+    eventually("accepted", || asked() == Some(DeliveryState::InFlight)).await;
     *setup.sink.commit_fails.lock().unwrap() = 0;
-    eventually("committed", || asked() == Some(LineState::Delivered)).await;
+    eventually("committed", || asked() == Some(DeliveryState::Delivered)).await;
     running.stop().await;
 }

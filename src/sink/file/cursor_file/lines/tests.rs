@@ -5,19 +5,19 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::archive::{Fact, Generations};
+use crate::archive::{GenerationFacts, Generations};
 use crate::event::{Cursor, Identity, Mark};
 
 /// Knows two generations of three.
 struct Known;
 
 impl Generations for Known {
-    fn fact(&self, generation: GenerationId) -> Option<Fact> {
+    fn fact(&self, generation: GenerationId) -> Option<GenerationFacts> {
         let id = generation.0;
         let identity =
             Identity { inode: u64::MAX - id, birth: -5, head_len: 7, head_hash: id, ordinal: 1 };
         let mark = Mark { offset: 500, hash: u64::MAX, wide: 0 };
-        (!id.is_multiple_of(3)).then_some(Fact { identity, mark })
+        (!id.is_multiple_of(3)).then_some(GenerationFacts { identity, mark })
     }
 }
 
