@@ -14,7 +14,7 @@ use crate::base::{Timestamp, bytes, sanitize};
 
 /// Incidents of the history that ended longer ago are only counted.
 const MAX_ALERT_AGE: Duration = Duration::from_secs(3600);
-/// Most incidents kept while catching up, the newest.
+/// Maximum number of incidents kept while catching up; beyond it the oldest are only counted, resolved ones first.
 const MAX_KEPT: usize = 10_000;
 
 /// One announcement, shown to the operator as a message.
@@ -62,8 +62,8 @@ impl fmt::Display for Announcement {
                     (bytes::duration(*by), if *ahead { "ahead of" } else { "behind" });
                 write!(
                     f,
-                    "timestamps in {path} are {by} {where_} the clock; rules still count and fire by them; if the \
-                     program logs in another time zone, set the timezone of source {source}"
+                    "timestamps in {path} are {by} {where_} the clock; rules use these timestamps as they are; \
+                     if the program logs in another time zone, set `timezone` of source {source}"
                 )
             }
             Announcement::ClockBack { by } => write!(
@@ -84,7 +84,7 @@ impl fmt::Display for Announcement {
     }
 }
 
-/// Filters the transitions of the engine.
+/// Filters the transitions of the rules.
 ///
 /// Invariant: a resolution is announced exactly if the firing was.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! Decides where standard input is stored and which files Logwarden writes itself, before anything is read.
+//! Standard input and named pipes: opens them and decides where their data is stored. Also lists the files that
+//! Logwarden writes itself, which are never followed.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,7 +37,7 @@ pub fn sources(settings: &Settings, intake: &Intake) -> Vec<SourceConfig> {
     sources
 }
 
-/// The files that are never followed, except the directory from which standard input is read.
+/// Everything that an engine writes, which is never followed, except the directory from which standard input is read.
 pub fn own(settings: &Settings, intake: &Intake) -> OwnPaths {
     OwnPaths { except: Some(intake.pattern()), ..written(settings) }
 }
@@ -86,7 +87,7 @@ fn open_pipe(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-/// Removes the stored input of this process that was only viewed, and that of killed processes.
+/// Removes input that was stored only for viewing, by this process or by processes that were killed.
 pub fn remove_viewed_input(settings: &Settings) {
     let entries = std::fs::read_dir(&settings.directories.cache).into_iter().flatten();
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {

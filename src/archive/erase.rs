@@ -1,4 +1,4 @@
-//! Permanently removes single events: not only marked as deleted, but no longer in the files.
+//! Permanently removes individual events: they are not only marked as deleted, but gone from the files.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{Archive, ArchiveError, Snapshot, term};
 use crate::query::FieldName;
 
 impl Snapshot {
-    /// The names of all leaves in the form in which names are compared.
+    /// The names of all fields (JSON leaves), in the form in which names are compared.
     pub fn names(&self) -> Result<BTreeSet<String>, ArchiveError> {
         let mut names = BTreeSet::new();
         for reader in self.searcher.segment_readers() {
@@ -35,9 +35,9 @@ impl Snapshot {
 }
 
 impl Archive {
-    /// Removes the events in which one of these fields has one of these values. Uncommitted additions are lost. The
-    /// positions do not change, so no removed event is read again. For a process that opened the archive only for this:
-    /// nothing is merged afterwards.
+    /// Removes the events in which at least one of these fields has the value given with it. Uncommitted additions are
+    /// lost. The positions do not change, so no removed event is read again. For a process that opened the archive only
+    /// for this: nothing is merged afterwards.
     pub fn erase(&mut self, leaves: &[(FieldName, String)]) -> Result<(), ArchiveError> {
         let positions = self.resume()?.clone();
         let writer = self.writer()?;

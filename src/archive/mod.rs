@@ -43,8 +43,8 @@ pub enum ArchiveError {
         source: Cause,
     },
     #[error(
-        "the archive in {} was written by a newer logwarden (version {version} of its positions); \
-         use that one, or another --state-dir",
+        "the archive in {} was written by a newer logwarden (format version {version}); use that \
+         logwarden, or another --state-dir",
         directory.display()
     )]
     Newer { directory: PathBuf, version: u32 },

@@ -1,4 +1,5 @@
-//! The payload of every commit: the position of each generation, up to which its events are in the archive.
+//! The payload of every archive commit: for each generation, the position up to which its events are in the archive.
+//! The file sink stores the same positions in its cursor file.
 //!
 //! JSON with a version. It is sufficient by itself: the full identity and mark of each generation tell which file on
 //! disk it is, even if the state is lost. Rows are arrays, because there are many:

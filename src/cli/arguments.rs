@@ -315,7 +315,7 @@ pub struct Generate {
     /// File to write, or a directory for sre; default: standard output
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Random seed; the same seed writes the same lines
+    /// Random seed; the same seed and --start write the same lines
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Time of the first line: 2024-05-01, -1d; default: the last line is written with the current time

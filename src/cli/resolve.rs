@@ -176,7 +176,8 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     })
 }
 
-/// The directory that systemd created for the service (`StateDirectory=`, systemd.exec(5)); the first, if there are several.
+/// The directory that systemd created for the service (`StateDirectory=`, systemd.exec(5)); the first, if there are
+/// several.
 fn service_directories() -> Option<Directories> {
     let named = std::env::var_os("STATE_DIRECTORY")?;
     let first = named.as_bytes().split(|byte| *byte == b':').next()?;

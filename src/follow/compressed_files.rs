@@ -314,7 +314,7 @@ impl Follower {
         attended.into_iter().filter_map(|id| self.catalog.get(id)).any(wanted)
     }
 
-    /// A file that is being unpacked may be the rest of any generation.
+    /// Some compressed files are not unpacked yet: any of them may hold the remaining bytes of any generation.
     pub fn is_unpacking(&self) -> bool {
         self.shared.unpacking.load(Ordering::Acquire)
     }

@@ -54,8 +54,8 @@ pub(in crate::follow) enum Phase {
     BeforeState,
     /// Sources were added: files that exist now existed before these sources were started.
     Adding,
-    /// Files are identified as they appear. `since`: start of this phase; some time after it, generations without a
-    /// file end.
+    /// Files are identified as they appear. `since`: start of this phase; some time after it, a generation that has no
+    /// file is ended.
     Following { since: Duration },
 }
 

@@ -1,4 +1,5 @@
-//! Handles growth of a file: advances the mark and the day marks, and reports holes and truncated records.
+//! Handles growth of a file: moves the mark to the new end, records where a new day begins, and reports holes and
+//! truncated records.
 
 use std::sync::Arc;
 
@@ -46,7 +47,8 @@ impl Follower {
         }
     }
 
-    /// Moves the mark to the new end. FileUsers see it at once, or after the commit of a new day mark.
+    /// Moves the mark to the new end. Readers see the new end at once, or after the next commit if a day has begun or
+    /// the generation had ended. `false`: the content was replaced meanwhile.
     pub fn advance_mark(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let (time, key) = (self.shared.clock.now(), *self.key());
         let Some(tracked) = self.catalog.get_mut(id) else { return false };

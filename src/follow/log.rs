@@ -247,7 +247,8 @@ impl Log {
         self.shared.settled.load(Ordering::Acquire)
     }
 
-    /// Requests a check of all files and returns the number of the request; [`Log::is_check_done`] reports its completion.
+    /// Requests a check of all files and returns the number of the request; [`Log::is_check_done`] reports its
+    /// completion.
     pub fn request_check(&self) -> u64 {
         let number = self.shared.look_requests.add();
         self.shared.waker.wake(|hints| hints.look_requested = true);

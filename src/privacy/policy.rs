@@ -230,7 +230,7 @@ impl Names {
         if self.ends.exclude(path) {
             return None;
         }
-        // Fast path: already in the form of comparison.
+        // Fast path: already in canonical form.
         let found = |name: &&String| **name == *path || ends_with_name(path, name);
         self.all.iter().find(found).map(String::as_str)
     }

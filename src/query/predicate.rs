@@ -72,13 +72,13 @@ impl FieldName {
             && name.eq(path.trim_end_matches(".name").chars())
     }
 
-    /// The name in the form of comparison.
+    /// The canonical form of the name, in which names are compared.
     pub fn canonical(&self) -> String {
         comparable(&self.0).collect()
     }
 }
 
-/// The characters of a name in the form of comparison.
+/// The characters of a name in canonical form.
 pub fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
     name.chars()
         .filter(|character| *character == '.' || character.is_alphanumeric())

@@ -60,7 +60,7 @@ pub(super) fn archive_by(
     Ok(found)
 }
 
-/// The field names of all events, in the form of comparison.
+/// The field names of the archived events, in canonical form ([`FieldName::canonical`]); at most [`MAX_NAMES`].
 pub fn names_in_archive(reader: &Reader) -> Result<BTreeSet<String>, SearchError> {
     let snapshot = reader.snapshot().map_err(SearchError::Archive)?;
     let mut names = BTreeSet::new();

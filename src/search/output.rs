@@ -17,7 +17,7 @@ pub enum Form {
     Text { colour: bool },
     /// One event document per line.
     Json,
-    /// Time, level, source, message, further fields as JSON.
+    /// Time, level, service, path, message, id, further fields as JSON.
     Csv,
 }
 

@@ -54,8 +54,8 @@ pub trait Sink: Send + Sync {
     /// `Some`: this sink keeps its own cursors (archive, file), and continues from these.
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>>;
 
-    /// The sink's own cursors of these generations belong to other bytes than those in the log under these ids: their
-    /// events are new to it. Never called during `deliver` or `commit`.
+    /// Drops the sink's own cursors of these generations: they belong to bytes that the log no longer has under these
+    /// ids, so the events now in the log are new to the sink. Never called during `deliver` or `commit`.
     fn forget(&self, _generations: Vec<GenerationId>) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(std::future::ready(Ok(())))
     }

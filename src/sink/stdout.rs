@@ -22,8 +22,8 @@ use crate::privacy::Outgoing;
 pub const READER_GONE: &str = "standard output was closed by its reader";
 
 /// Shown if standard output was closed at the start.
-const CLOSED: &str = "standard output is closed, so nothing can be written to it; open it (for example >FILE), or \
-                      remove the sink";
+const CLOSED: &str =
+    "standard output is closed; redirect it, for example with >FILE, or remove the sink";
 
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 

@@ -120,7 +120,7 @@ pub struct Worker {
     stage: Stage,
     /// Reads the log.
     input: Input,
-    /// How far each generation is, with the outcome of every byte.
+    /// How far each generation is, and how many bytes had which outcome.
     progress: Progress,
     /// Events that were read and have no outcome yet.
     in_flight: InFlightEvents,

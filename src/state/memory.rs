@@ -1,4 +1,5 @@
-//! The rows in memory, and the names of those that are not in the journal or the database yet.
+//! The rows in memory, and the names of those that are not in the journal yet, or in the journal but not in the
+//! database.
 
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
@@ -37,7 +38,7 @@ pub(super) struct Batch {
 }
 
 impl Memory {
-    /// All rows are durable as of this number.
+    /// All rows are durable; `number` is that of the last record or checkpoint.
     pub fn durable(rows: Rows, number: u64) -> Self {
         Memory { rows, number, ..Memory::default() }
     }

@@ -134,7 +134,7 @@ pub const VERBS: &[VerbInfo] = &[
         Verb::Filter,
         "filter",
         "filter",
-        "show only events that match a query or /regex/; prefix ! to exclude",
+        "show only events that match a query or /regex/; a leading ! excludes them",
         (Group::Find, STREAMS),
     ),
     info(

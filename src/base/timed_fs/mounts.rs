@@ -1,4 +1,4 @@
-//! Finds the mount that a path is on, without calling a mount that may hang.
+//! Finds the mount on which a path lies, if that mount may hang, without accessing any mount that may.
 //!
 //! The kernel's list of mounts gives their mount points; links on the way are read one by one, and only on local disks.
 
@@ -161,7 +161,7 @@ fn may_hang(point: &Path, kind: &str) -> bool {
     point != Path::new("/") && !kernel && !LOCAL.contains(&kind)
 }
 
-/// The first mount that may hang on the way to `path`.
+/// The first mount on the way to `path` that may hang.
 fn walk(remote: &RemoteMounts, path: &Path, links: Links) -> Option<Arc<Mount>> {
     let mut rest = reversed(&std::path::absolute(path).ok()?);
     let mut here = PathBuf::from("/");

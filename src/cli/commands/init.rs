@@ -30,7 +30,7 @@ fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
         let path = std::path::absolute(path)?;
         let path = path.to_str().ok_or_else(|| {
             usage_error(format!(
-                "{} is not valid UTF-8 and cannot be written to a TOML file",
+                "the path {} is not valid UTF-8 and cannot be written to a TOML file; rename it",
                 path.display()
             ))
         })?;

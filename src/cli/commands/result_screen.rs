@@ -39,6 +39,6 @@ pub fn documents(
     let mut options = screen::options(settings, "logwarden found");
     options.shown = Some("what was found".to_owned());
     let read_settings: ReadSettings =
-        Arc::new(|| Err(vec!["search results have no configuration".to_owned()]));
+        Arc::new(|| Err(vec!["nothing to reload: this screen shows search results".to_owned()]));
     Ok(run::on_screen(&shown, options, &read_settings))
 }

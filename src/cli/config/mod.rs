@@ -24,9 +24,9 @@ impl fmt::Display for ConfigErrors {
             writeln!(f, "{problem}")?;
         }
         match self.0.len() {
-            1 => f.write_str("logwarden: 1 error in the configuration; nothing was started"),
+            1 => f.write_str("logwarden: 1 error in the configuration; nothing was done"),
             count => {
-                write!(f, "logwarden: {count} errors in the configuration; nothing was started")
+                write!(f, "logwarden: {count} errors in the configuration; nothing was done")
             }
         }
     }

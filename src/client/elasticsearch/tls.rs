@@ -47,8 +47,11 @@ pub(super) async fn trusted(
     if pem.is_empty() {
         return Ok(None);
     }
-    let chain = Certificate::from_pem(&pem)
-        .map_err(|error| Failure::Settings(format!("cannot use the certificates ({error})")))?;
+    let chain = Certificate::from_pem(&pem).map_err(|error| {
+        Failure::Settings(format!(
+            "cannot use the CA certificates ({error}); check `ca_file` and `ca_fingerprint`"
+        ))
+    })?;
     Ok(Some(chain))
 }
 

@@ -1,4 +1,5 @@
-//! The handle's part in freeing disk space: the unpacked copy of a compressed file is emptied while no reader needs it.
+//! Methods of [`FileHandle`] that free disk space: the unpacked copy of a compressed file is emptied while no reader
+//! needs it.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ impl FileHandle {
         free
     }
 
-    /// Requests that the follower unpacks the file again at its next check.
+    /// Asks the follower to unpack the file again at its next check; returns the error for the reader.
     pub(super) fn request_unpacking(&self) -> io::Error {
         self.users.request_unpacking();
         unpacking()

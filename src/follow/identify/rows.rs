@@ -147,7 +147,7 @@ impl Follower {
 
     /// The file is published once its row is durable.
     fn publish_once_durable(&mut self, id: FileId, row: GenerationRow) {
-        // FileUsers find the row without a file until the file is published. It must not count as ended meanwhile.
+        // Readers find the row without a file until the file is published. It must not count as ended meanwhile.
         if let Some(gone) = self.shared.without_file().get_mut(&row.id) {
             gone.ended = None;
         }

@@ -1,4 +1,4 @@
-//! How far a worker is in each generation, and the outcome of every byte.
+//! How far a worker is in each generation, and how many bytes had which outcome.
 
 mod cursors;
 mod destroyed;
@@ -70,7 +70,8 @@ impl Progress {
         Progress { lane, earlier_ends: earlier, lane_share: share, ..Progress::default() }
     }
 
-    /// Starts again from these cursors. `own`: the sink keeps them; with their marks, if it stores marks.
+    /// Starts again from these cursors. `own`: `Some` if the sink keeps its own cursors; their marks, if it stores
+    /// marks.
     pub(super) fn reset(
         &mut self,
         cursors: Cursors,

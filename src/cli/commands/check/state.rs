@@ -50,8 +50,11 @@ pub(super) fn state(directory: &Path, engine_runs: bool) -> Option<Finding> {
 }
 
 fn state_file(path: &Path, snapshot: bool) -> Result<String, String> {
-    let content = fs::read(path).map_err(|error| {
-        format!("cannot be read ({error}); give this user read and write permission")
+    let content = fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("cannot be read ({error}); give this user read and write permission")
+        }
+        _ => format!("cannot be read ({error})"),
     })?;
     // A panic in redb counts as damage.
     let found = catch_unwind(AssertUnwindSafe(|| inspect(&content)));

@@ -1,4 +1,4 @@
-//! Reads cursor files of version 1: one JSON object, rewritten at each commit. They are never written.
+//! Reads cursor files of version 1, which this version no longer writes: one JSON object, replaced at each commit.
 
 use std::collections::BTreeMap;
 
