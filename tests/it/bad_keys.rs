@@ -284,9 +284,9 @@ fn a_backup_that_was_broken_off_is_completed_by_the_next() {
     fs::write(target.join(APRIL), "lwkey1.AF6").unwrap();
     set_mode(&target.join(APRIL), 0o600);
     let (code, said) = backup();
-    assert!(code == Some(0) && said.contains("2 copied"), "{said}");
+    assert!(code == Some(0) && said.contains("2 keys copied"), "{said}");
     let (code, said) = backup();
-    assert!(code == Some(0) && said.contains("0 copied") && said.contains("2 there"), "{said}");
+    assert!(code == Some(0) && said.contains("0 keys copied") && said.contains("2 already there"), "{said}");
 }
 
 /// The state knows which keys were used: what a person does with keys then keeps their places.

@@ -293,7 +293,7 @@ fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
     bench.counts("*", 5);
     bench.counts("client_id:CLIENTID2", 1);
     let (_, err) = bench.said(&["erase", "--client", "NOBODY", "--yes"], 0);
-    assert!(err.contains("nothing was found"), "{err}");
+    assert!(err.contains("no events found"), "{err}");
 }
 
 /// What `erase` says on a terminal where this is typed.

@@ -297,7 +297,7 @@ fn a_kill_around_a_truncation_and_a_refusal_loses_nothing_silently() {
 
 #[test]
 fn a_full_store_holds_its_sink_back_and_drops_nothing() {
-    let bench = Bench::new("[letters]\nmost = \"1KiB\"\n[sink.archive]");
+    let bench = Bench::new("[dead_letters]\nmost = \"1KiB\"\n[sink.archive]");
     for number in ["\"a\"", "\"b\"", "1"] {
         bench.append(&line("info", number));
     }

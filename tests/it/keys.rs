@@ -167,7 +167,7 @@ fn a_raw_key_is_taken_over_and_a_backup_opens_everything() {
     let (out, _) = case.run(&["keys", "import", "2021_April", &raw_name], 0);
     assert!(out.starts_with("2021_April "), "{out}");
     case.run(&["keys", "import", "2021_April", &raw_name], 1);
-    for (bytes, said) in [(31, "holds 31 bytes"), (33, "holds 33 bytes"), (99, "64 or more bytes")]
+    for (bytes, said) in [(31, "contains 31 bytes"), (33, "contains 33 bytes"), (99, "64 or more bytes")]
     {
         std::fs::write(&raw, vec![7; bytes]).unwrap();
         let (_, err) = case.run(&["keys", "import", "2021_May", &raw_name], 2);

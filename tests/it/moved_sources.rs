@@ -38,7 +38,7 @@ fn renamed_by_a_reload() {
     let (bench, server, engine) = unread();
     configure(&bench, &server, "web", "logs/app.log");
     send_signal(engine.id(), "HUP");
-    wait_for("the reload", PATIENCE, || engine.said().contains("read again").then_some(()));
+    wait_for("the reload", PATIENCE, || engine.said().contains("configuration reloaded").then_some(()));
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2500).then_some(()));
     assert_eq!(engine.terminate().code(), Some(0));

@@ -361,7 +361,7 @@ fn s36_a_certificate_that_does_not_fit() {
         bench.append("a.log", &lines(1, 0..100));
         let engine = bench.engine();
         says(&engine, words);
-        assert!(engine.said().contains("in the files"), "{}", engine.said());
+        assert!(engine.said().contains("in the log files"), "{}", engine.said());
         assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
         if ca.is_empty() {
             assert!(engine.terminate().success());

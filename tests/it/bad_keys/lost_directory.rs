@@ -291,7 +291,7 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
     }
     for engine in [&engine, &second] {
         wait_for("a file waits", PATIENCE, || {
-            engine.said().contains("waits; nothing").then_some(())
+            engine.said().contains("so that nothing leaves in plain text").then_some(())
         });
     }
     wait_for_a_try(&months, &engine);
@@ -351,7 +351,7 @@ fn a_new_key_that_the_state_knows_is_known_to_commands_at_once() {
     let check = program::run(&mut months.bench.beside(&["keys", "check"]));
     assert_eq!(check.status.code(), Some(1));
     for month in ["2021_April", "2021_May", "2021_June"] {
-        let wrong = format!("ERROR {month}: the key ");
+        let wrong = format!("ERROR {month}: key ");
         assert!(program::text(&check.stdout).contains(&wrong), "{}", program::text(&check.stdout));
     }
     engine.kill();

@@ -12,7 +12,7 @@ fn a_path_and_a_pattern_that_match_nothing_wait() {
     bench.open();
     let notices = bench.log().notices();
     assert_eq!(notices.len(), 2, "{notices:?}");
-    assert!(notices.iter().all(|notice| notice.text.contains("as soon as")), "{notices:?}");
+    assert!(notices.iter().all(|notice| notice.text.contains("picked up when created")), "{notices:?}");
     bench.append("app.log", lines("a", 0..3));
     bench.append("b.txt", lines("b", 0..3));
     bench.expect_lines((0..3).flat_map(|n| [line("a", n), line("b", n)]));
