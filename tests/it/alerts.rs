@@ -184,7 +184,7 @@ async fn errors_in_two_files_are_counted_together_while_catching_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_to_read_is_an_end_too() {
+async fn once_ends_when_there_is_nothing_to_read() {
     let home = tempfile::tempdir().unwrap();
     let missing = source("none", &home.path().join("none.log"));
     let engine = Engine::start(vec![missing], defaults(), true);
@@ -245,7 +245,7 @@ async fn lines_in_a_truncated_file_are_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_keys_that_fire_at_once_all_are_announced() {
+async fn a_thousand_keys_that_fire_at_once_are_all_announced() {
     for once in [true, false] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("app.log");

@@ -23,7 +23,7 @@ fn line(message: &str) -> String {
 }
 
 #[test]
-fn a_path_that_is_not_there_is_named() {
+fn a_missing_path_is_named() {
     let scratch = tempfile::tempdir().unwrap();
     let (code, said) = once(scratch.path(), &[&scratch.path().join("absent.log")]);
     assert_eq!(code, Some(2), "{said}");
@@ -31,7 +31,7 @@ fn a_path_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_glob_that_matches_nothing_waits_and_says_so() {
+fn a_glob_without_matches_waits_and_reports_it() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let engine = Engine::start(home, &state, &[&home.join("*.log")]);
@@ -132,7 +132,7 @@ fn a_state_directory_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn a_damaged_state_is_set_aside_and_nothing_is_doubled() {
+fn a_damaged_state_is_set_aside_without_duplicates() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let path = home.join("a.log");
@@ -156,7 +156,7 @@ fn a_damaged_state_is_set_aside_and_nothing_is_doubled() {
 }
 
 #[test]
-fn a_damaged_archive_is_set_aside_and_built_again_from_the_logs() {
+fn a_damaged_archive_is_set_aside_and_rebuilt_from_the_logs() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let path = home.join("a.log");
@@ -171,7 +171,7 @@ fn a_damaged_archive_is_set_aside_and_built_again_from_the_logs() {
 
 /// A real full disk: a small file system of its own, where this user may mount one.
 #[test]
-fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
+fn a_full_disk_loses_nothing_and_delivery_resumes_when_space_is_free() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path();
     let disk = home.join("disk");

@@ -78,7 +78,7 @@ impl Outcome {
 }
 
 #[test]
-fn every_wrong_setting_is_named_at_once_with_place_and_suggestion() {
+fn all_wrong_settings_are_listed_together_with_position_and_suggestion() {
     let program = Program::new();
     let file = program.write(
         "bad.toml",
@@ -124,7 +124,7 @@ field = "client_id"
 }
 
 #[test]
-fn broken_toml_is_named_with_its_place() {
+fn broken_toml_is_reported_with_its_position() {
     let program = Program::new();
     let file = program.write("broken.toml", "[ship]\nstart = \n[rule]\nerrors = 3\n");
     let outcome = program.run(&["--config", &file, "check"]).exits(2);
@@ -158,7 +158,7 @@ fn a_later_layer_changes_one_setting_of_an_earlier_one() {
 }
 
 #[test]
-fn a_wrong_variable_is_named_like_a_wrong_line() {
+fn a_wrong_variable_is_reported_like_a_wrong_line() {
     let program = Program::new();
     let outcome = Outcome::of(
         program
@@ -234,7 +234,7 @@ fn init_writes_a_configuration_that_works_and_never_overwrites_one() {
 }
 
 #[test]
-fn check_says_what_is_wrong_with_directories_and_files() {
+fn check_reports_unusable_directories_and_files() {
     let program = Program::new();
     program.write("file", "");
     let config = program.write(
@@ -251,7 +251,7 @@ fn check_says_what_is_wrong_with_directories_and_files() {
 }
 
 #[test]
-fn wrong_usage_exits_with_2_and_says_what_to_do() {
+fn wrong_usage_exits_with_2_and_advice() {
     let program = Program::new();
     let check = |arguments: &[&str], text: &str| {
         program.run(arguments).exits(2).says(text);
@@ -297,7 +297,7 @@ fn completions_are_printed_and_a_closed_pipe_is_success() {
 }
 
 #[test]
-fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
+fn a_file_named_like_a_pattern_is_found() {
     let program = Program::new();
     let config = program.write("own.toml", "[source.app]\npaths = [\"a[1].log\"]\n");
     program.write("a[1].log", "x\n");
@@ -317,7 +317,7 @@ fn documents(outcome: &Outcome) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn parse_prints_one_document_an_event_with_its_format() {
+fn parse_prints_one_document_per_event_with_its_format() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     let outcome = program.run(&["parse", &file]).exits(0);
@@ -348,7 +348,7 @@ fn parse_prints_one_document_an_event_with_its_format() {
 }
 
 #[test]
-fn parse_shows_a_slow_stream_as_it_comes() {
+fn parse_prints_events_of_a_slow_stream_as_they_arrive() {
     let program = Program::new();
     let mut child = program
         .command(&["parse", "-"])
@@ -391,7 +391,7 @@ fn a_line_over_the_cap_is_one_event_and_the_next_line_is_right() {
 }
 
 #[test]
-fn stats_counts_what_is_there() {
+fn stats_counts_lines_events_and_bytes() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     let outcome = program.run(&["stats", &file, "--format", "json"]).exits(0);
@@ -522,7 +522,7 @@ fn files_are_searched_without_an_archive() {
 }
 
 #[test]
-fn a_wrong_search_says_what_to_do() {
+fn a_wrong_search_is_answered_with_advice() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     let check = |arguments: &[&str], code: i32, text: &str| {

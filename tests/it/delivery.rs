@@ -19,7 +19,7 @@ use logwarden::state::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::open_state;
+use super::fixture::open_state;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -166,7 +166,7 @@ impl Engine {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_delivers_everything_and_a_second_time_nothing() {
+async fn once_delivers_everything_and_repeats_nothing() {
     let mut machine = Machine::new();
     machine.write(0, 3000);
     machine.write(1, 10);

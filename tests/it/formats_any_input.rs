@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_that_certainly_begins_a_record_begins_one(
+    fn a_certain_record_start_always_starts_a_record(
         bytes in vec(ended(text()), 0..40),
         skip in 0..200usize,
     ) {

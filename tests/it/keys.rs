@@ -61,7 +61,7 @@ impl Case {
 }
 
 #[test]
-fn keys_are_made_listed_checked_and_rotated() {
+fn keys_are_created_listed_checked_and_rotated() {
     let case = Case::new();
     let (_, err) = case.run(&["keys", "list"], 2);
     assert!(err.contains("create it with: mkdir -m 700"), "{err}");
@@ -97,7 +97,7 @@ fn keys_are_made_listed_checked_and_rotated() {
 /// Of mode 0400, as an operator who is careful leaves it: what another name still shows is zeros. A superuser could
 /// write to it anyway.
 #[test]
-fn a_key_that_nobody_may_write_to_is_overwritten_too() {
+fn a_read_only_key_is_overwritten_too() {
     use std::os::unix::fs::{MetadataExt, chown};
     use std::os::unix::process::CommandExt;
 
@@ -130,7 +130,7 @@ fn a_key_that_nobody_may_write_to_is_overwritten_too() {
 }
 
 #[test]
-fn a_destroyed_month_says_so_to_whoever_reads_it_later() {
+fn later_reads_of_a_destroyed_month_report_the_destruction() {
     let case = Case::new();
     let (april, may) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
     case.run(&["keys", "rotate", "2021_April"], 0);
@@ -159,7 +159,7 @@ fn a_destroyed_month_says_so_to_whoever_reads_it_later() {
 }
 
 #[test]
-fn a_raw_key_is_taken_over_and_a_backup_opens_everything() {
+fn a_raw_key_is_imported_and_a_backup_decrypts_everything() {
     let case = Case::new();
     let raw = case.home.path().join("raw");
     std::fs::write(&raw, [b"k".as_slice(), &[7; 31]].concat()).unwrap();
@@ -183,7 +183,7 @@ fn a_raw_key_is_taken_over_and_a_backup_opens_everything() {
 }
 
 #[test]
-fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
+fn decrypt_copies_all_other_bytes_unchanged_and_counts_undecrypted_tokens() {
     let case = Case::new();
     let (one, quote) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "a\"b"));
     let foreign = Case::new().seal("2021_April", "X");
@@ -204,7 +204,7 @@ fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
 
 /// [Audit] Actor opened what is written down; where nothing can be written it is said, and the keys still open.
 #[test]
-fn decrypt_writes_down_what_it_opens_and_never_a_value() {
+fn decrypt_records_each_decryption_in_the_audit_log_without_values() {
     let case = Case::new();
     let (one, other) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
     let audit = case.home.path().join("state/logwarden/audit.jsonl");
@@ -242,7 +242,7 @@ fn decrypt_writes_down_what_it_opens_and_never_a_value() {
 }
 
 #[test]
-fn a_stream_without_end_needs_no_more_memory() {
+fn an_endless_stream_uses_constant_memory() {
     let case = Case::new();
     let one = case.seal("2021_April", "CLIENTID2");
     // No line end, and nothing but what a token could consist of.
@@ -264,7 +264,7 @@ fn a_stream_without_end_needs_no_more_memory() {
 }
 
 #[test]
-fn check_says_how_the_keys_are() {
+fn check_reports_the_state_of_the_keys() {
     let case = Case::new();
     let (out, _) = case.run(&["check"], 0);
     assert!(out.contains("/keys: not found; created with the first key"), "{out}");
@@ -296,7 +296,7 @@ fn check_says_how_the_keys_are() {
 }
 
 #[test]
-fn a_wrong_argument_is_said_plainly() {
+fn a_wrong_argument_is_reported() {
     let case = Case::new();
     case.seal("2021_April", "x");
     let (_, err) = case.run(&["decrypt", "enc1.AAAA"], 1);

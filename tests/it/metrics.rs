@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::bench::{Bench, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, lines};
 use crate::program::{Engine, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Watched {
-    bench: Bench,
+    fixture: Fixture,
     address: SocketAddr,
     engine: Engine,
 }
@@ -24,10 +24,10 @@ impl Watched {
     fn start(fake: &FakeElasticsearch, more: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{free}\"\n{more}", fake.url());
-        let bench = Bench::new(&sink);
-        let engine = bench.engine();
+        let fixture = Fixture::new(&sink);
+        let engine = fixture.engine();
         wait_for("the endpoint", PATIENCE, || TcpStream::connect(free).ok());
-        Watched { bench, address: free, engine }
+        Watched { fixture, address: free, engine }
     }
 
     /// Everything that comes back.
@@ -101,7 +101,7 @@ impl Page {
 }
 
 #[test]
-fn figures_are_true_and_nothing_of_the_logs_is_told() {
+fn figures_are_exact_and_reveal_nothing_of_the_logs() {
     let fake = FakeElasticsearch::start();
     let rule = r#"[rule."a \"q\" \\ ü"]
 kind = "threshold"
@@ -116,10 +116,10 @@ where = "writer:1"
 "#;
     let watched = Watched::start(&fake, rule);
     let text = lines(1, 0..100) + &lines(2, 0..50);
-    watched.bench.append("a.log", &text);
+    watched.fixture.append("a.log", &text);
     let client =
         r#"{"level":"error","message":"of 7654321","writer":2,"number":50,"client_id":"7654321"}"#;
-    watched.bench.append("a.log", &format!("{client}\n"));
+    watched.fixture.append("a.log", &format!("{client}\n"));
     let size = (text.len() + client.len() + 1) as f64;
     let page = wait_for("everything", PATIENCE, || {
         let page = watched.page();
@@ -163,7 +163,7 @@ where = "writer:1"
 }
 
 #[test]
-fn only_what_is_there_is_answered() {
+fn only_the_metrics_path_is_answered() {
     let fake = FakeElasticsearch::start();
     let watched = Watched::start(&fake, "");
     let starts = |answer: String, with: &str| assert!(answer.starts_with(with), "{answer}");
@@ -184,14 +184,14 @@ fn only_what_is_there_is_answered() {
 }
 
 #[test]
-fn an_address_in_use_is_said_and_everything_else_goes_on() {
+fn an_address_in_use_is_reported_and_everything_else_works() {
     let fake = FakeElasticsearch::start();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{address}\"", fake.url());
-    let bench = Bench::new(&sink);
-    bench.append("a.log", &lines(1, 0..10));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&sink);
+    fixture.append("a.log", &lines(1, 0..10));
+    let engine = fixture.engine();
     wait_for("a plain word", PATIENCE, || {
         engine.said().contains("metrics: cannot listen on").then_some(())
     });
@@ -205,12 +205,12 @@ fn an_address_in_use_is_said_and_everything_else_goes_on() {
 
 /// The old address and the new one cannot be listened on at once.
 #[test]
-fn another_address_with_the_same_port_is_taken_up() {
+fn a_new_address_with_the_same_port_is_used() {
     let fake = FakeElasticsearch::start();
     let watched = Watched::start(&fake, "");
     let port = watched.address.port();
     for (listen, reached) in [("0.0.0.0", "127.0.0.2"), ("127.0.0.1", "127.0.0.1")] {
-        watched.bench.configure(&format!(
+        watched.fixture.configure(&format!(
             "urls = [\"{}\"]\n[metrics]\nlisten = \"{listen}:{port}\"",
             fake.url()
         ));

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, assert_each_once, lines, resident};
 use crate::fake_elasticsearch::{Answer, Attempt, FakeElasticsearch, Take, Then};
 use crate::fault_proxy::{Fault, FaultProxy};
-use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, lines, resident};
 use crate::program::{self, Engine, Random, send_signal, wait_for};
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 use crate::tls_proxy::{self, TlsProxy};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ fn says(engine: &Engine, words: &str) {
 #[test]
 fn s03_killed_between_the_reply_and_the_cursor() {
     let fake = FakeElasticsearch::start();
-    let bench = Bench::new(&to(&fake.url()));
+    let fixture = Fixture::new(&to(&fake.url()));
     let mut random = Random(program::seed("s03"));
     const ROUNDS: usize = 8;
     for round in 0..ROUNDS {
@@ -44,17 +44,17 @@ fn s03_killed_between_the_reply_and_the_cursor() {
             });
             Answer { then: Some(then), ..Answer::default() }
         });
-        bench.append("a.log", &lines(1, round * 100..round * 100 + 100));
-        let engine = bench.engine();
+        fixture.append("a.log", &lines(1, round * 100..round * 100 + 100));
+        let engine = fixture.engine();
         reply.recv_timeout(PATIENCE).expect("a bulk comes");
         if round % 2 == 1 {
             // On either side of the next group commit.
             std::thread::sleep(Duration::from_millis(random.below(300)));
         }
         engine.kill();
-        bench.assert_cursors_are_honest(&fake.documents());
+        fixture.assert_cursors_are_honest(&fake.documents());
     }
-    let (code, said) = bench.once();
+    let (code, said) = fixture.once();
     assert_eq!(code, Some(0), "{said}");
     assert_each_once(&fake.documents(), 1, ROUNDS * 100);
     let mut sent: HashMap<String, usize> = HashMap::new();
@@ -67,24 +67,24 @@ fn s03_killed_between_the_reply_and_the_cursor() {
 
 /// [S28] Nobody is there at the start: the archive and the alerts work, and then the server has everything.
 #[test]
-fn s28_nobody_answers_at_the_start() {
+fn s28_the_server_is_down_at_the_start() {
     let fake = FakeElasticsearch::prepared();
     let rule =
         "[rule.many]\nkind = \"threshold\"\nwhere = \"level:info\"\ncount = 10\nwindow = \"1m\"";
-    let bench = Bench::new(&format!("{}\n[sink.archive]\n{rule}", to(&fake.url())));
-    bench.append("a.log", &lines(1, 0..300));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&format!("{}\n[sink.archive]\n{rule}", to(&fake.url())));
+    fixture.append("a.log", &lines(1, 0..300));
+    let engine = fixture.engine();
     says(&engine, "cannot reach");
     says(&engine, "many");
-    let state = bench.path("state");
+    let state = fixture.path("state");
     wait_for("the archive", PATIENCE, || {
-        (program::archived(bench.home.path(), &state, "*") == 300).then_some(())
+        (program::archived(fixture.home.path(), &state, "*") == 300).then_some(())
     });
     fake.launch();
     delivered(&fake, 300);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 300);
-    assert_eq!(bench.assert_cursors_are_honest(&fake.documents()), lines(1, 0..300).len() as u64);
+    assert_eq!(fixture.assert_cursors_are_honest(&fake.documents()), lines(1, 0..300).len() as u64);
 }
 
 /// [S30] First everything is too much and a time is named, then every second event is, three times each.
@@ -105,9 +105,9 @@ fn s30_too_many_requests() {
         let places = attempt.ids.iter().enumerate().map(&mut taken).collect();
         Answer { take: Take::Some(places), ..Answer::default() }
     });
-    let bench = Bench::new(&to(&fake.url()));
-    bench.append("a.log", &lines(1, 0..1000));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&to(&fake.url()));
+    fixture.append("a.log", &lines(1, 0..1000));
+    let engine = fixture.engine();
     says(&engine, "asked to retry later");
     delivered(&fake, 1000);
     assert!(engine.terminate().success());
@@ -130,16 +130,16 @@ fn s33_bodies_that_are_too_large() {
         false => Answer::default(),
     });
     // With the raw record beside what was read in it, a line of 0.9 MB is a document of 1.8 MB.
-    let bench = Bench::new(&format!("{}\n[privacy]\nkeep_original = true", to(&fake.url())));
-    bench.append("a.log", &lines(1, 0..2000));
+    let fixture = Fixture::new(&format!("{}\n[privacy]\nkeep_original = true", to(&fake.url())));
+    fixture.append("a.log", &lines(1, 0..2000));
     let text = "x".repeat(900_000);
     let giant =
         format!("{{\"level\":\"info\",\"message\":\"{text}\",\"writer\":1,\"number\":2000}}\n");
-    bench.append("a.log", &giant);
-    bench.append("a.log", &lines(1, 2001..4000));
-    let (code, said) = bench.once();
+    fixture.append("a.log", &giant);
+    fixture.append("a.log", &lines(1, 2001..4000));
+    let (code, said) = fixture.once();
     assert_eq!(code, Some(3), "{said}");
-    let letters = bench.dead_letters();
+    let letters = fixture.dead_letters();
     assert_eq!(letters.len(), 1);
     assert!(
         letters[0]["reason"].as_str().unwrap().contains("too large"),
@@ -149,7 +149,7 @@ fn s33_bodies_that_are_too_large() {
     let kept = letters[0]["document"].clone();
     let all: Vec<Value> = fake.documents().into_iter().chain([kept]).collect();
     assert_each_once(&all, 1, 4000);
-    bench.assert_cursors_are_honest(&all);
+    fixture.assert_cursors_are_honest(&all);
     let attempts = fake.attempts();
     let refused = attempts.iter().filter(|attempt| attempt.bytes > LIMIT);
     // Halved, tried once more (two at once), and the giant one twice.
@@ -163,14 +163,14 @@ fn a_proxy_that_refuses_everything_for_a_while() {
     let fake = FakeElasticsearch::start();
     let refuse = |_: &Attempt| Answer { take: Take::Nothing, status: 413, ..Answer::default() };
     fake.answer(refuse);
-    let bench = Bench::new(&to(&fake.url()));
-    bench.append("a.log", &lines(1, 0..5_000));
-    let (code, said) = bench.once();
+    let fixture = Fixture::new(&to(&fake.url()));
+    fixture.append("a.log", &lines(1, 0..5_000));
+    let (code, said) = fixture.once();
     assert_eq!(code, Some(1), "{said}");
     let words =
         "with 413: raise the limit of the proxy in front of it (nginx: client_max_body_size)";
     assert!(said.contains(words), "{said}");
-    let engine = bench.engine();
+    let engine = fixture.engine();
     let tries = fake.attempts().len();
     wait_for("more tries", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
     says(&engine, words);
@@ -178,12 +178,12 @@ fn a_proxy_that_refuses_everything_for_a_while() {
     send_signal(engine.id(), "USR1");
     delivered(&fake, 5_000);
     let before = fake.attempts().len();
-    bench.append("a.log", &lines(1, 5_000..20_000));
+    fixture.append("a.log", &lines(1, 5_000..20_000));
     delivered(&fake, 20_000);
     let largest = fake.attempts()[before..].iter().map(|attempt| attempt.bytes).max();
     assert!(largest > Some(700_000), "{largest:?}");
     assert_eq!(engine.terminate().code(), Some(0));
-    assert!(bench.dead_letters().is_empty());
+    assert!(fixture.dead_letters().is_empty());
     assert_each_once(&fake.documents(), 1, 20_000);
     let attempts = fake.attempts().len();
     assert!(attempts < 300, "{attempts} requests");
@@ -191,17 +191,17 @@ fn a_proxy_that_refuses_everything_for_a_while() {
 
 /// [S38] An answer of one byte a second holds two bulks and nothing more, and no other sink.
 #[test]
-fn s38_one_byte_a_second() {
+fn s38_one_byte_per_second() {
     let fake = FakeElasticsearch::start();
     let proxy = FaultProxy::before(fake.address());
     proxy.set(Fault::Slow);
-    let bench =
-        Bench::new(&format!("{}\n[sink.out]\nkind = \"file\"\npath = \"out\"", to(&proxy.url())));
+    let fixture =
+        Fixture::new(&format!("{}\n[sink.out]\nkind = \"file\"\npath = \"out\"", to(&proxy.url())));
     const LINES: usize = 40_000;
-    bench.append("a.log", &lines(1, 0..LINES));
-    let engine = bench.engine();
+    fixture.append("a.log", &lines(1, 0..LINES));
+    let engine = fixture.engine();
     wait_for("the other sink", PATIENCE, || {
-        let written = std::fs::read_to_string(bench.path("out")).unwrap_or_default();
+        let written = std::fs::read_to_string(fixture.path("out")).unwrap_or_default();
         (written.lines().count() == LINES).then_some(())
     });
     wait_for("two requests", PATIENCE, || (fake.attempts().len() == 2).then_some(()));
@@ -214,7 +214,7 @@ fn s38_one_byte_a_second() {
     assert!(proxy.sent() < 3 * lines(1, 0..LINES).len() as u64 + (4 << 20), "sent more than once");
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, LINES);
-    bench.assert_cursors_are_honest(&fake.documents());
+    fixture.assert_cursors_are_honest(&fake.documents());
 }
 
 /// [S40] The server is dead: a first signal drains as long as it may, a second one ends at once.
@@ -223,20 +223,20 @@ fn s40_two_signals_end_at_once() {
     let fake = FakeElasticsearch::start();
     let proxy = FaultProxy::before(fake.address());
     proxy.set(Fault::Silence);
-    let bench = Bench::new(&to(&proxy.url()));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&to(&proxy.url()));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (!fake.attempts().is_empty()).then_some(()));
     send_signal(engine.id(), "TERM");
     says(&engine, "stopping");
     // A second one counts from one second after the first.
     std::thread::sleep(Duration::from_millis(1100));
     assert!(engine.terminate().success());
-    let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
+    let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
     assert!(said.contains("stopped immediately"), "{said}");
-    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    assert_eq!(fixture.assert_cursors_are_honest([]), 0);
     proxy.set(Fault::None);
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 500);
 }
 
@@ -248,9 +248,9 @@ fn s40_one_signal_ends_in_the_deadline() {
     proxy.set(Fault::Silence);
     let refusing = FakeElasticsearch::prepared();
     for (url, waits_for) in [(proxy.url(), Some(&silent)), (refusing.url(), None)] {
-        let bench = Bench::new(&to(&url));
-        bench.append("a.log", &lines(1, 0..500));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&to(&url));
+        fixture.append("a.log", &lines(1, 0..500));
+        let engine = fixture.engine();
         match waits_for {
             Some(fake) => {
                 wait_for("a bulk", PATIENCE, || (fake.attempts().len() == 1).then_some(()))
@@ -258,17 +258,17 @@ fn s40_one_signal_ends_in_the_deadline() {
             None => says(&engine, "cannot reach"),
         }
         assert!(engine.terminate().success());
-        let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
+        let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
         // By itself a request gives up after a minute, which is told with its attempt.
         assert!(waits_for.is_none() || !said.contains("attempt 1"), "{said}");
         assert_eq!(said.contains("stopping: waiting"), waits_for.is_some(), "{said}");
-        assert_eq!(bench.assert_cursors_are_honest([]), 0);
+        assert_eq!(fixture.assert_cursors_are_honest([]), 0);
     }
 }
 
 /// Whatever has status 200 and is no reply to this bulk: not a confirmation, whether it was stored or not.
 #[test]
-fn a_page_instead_of_a_reply_confirms_nothing() {
+fn a_web_page_instead_of_a_reply_confirms_nothing() {
     let pages = [
         "<html><body>Please sign in</body></html>",
         r#"{"errors":false,"items":[{"create":{"sta"#,
@@ -284,15 +284,15 @@ fn a_page_instead_of_a_reply_confirms_nothing() {
             let take = if body.is_some() { take() } else { Take::All };
             Answer { take, body, ..Answer::default() }
         });
-        let bench = Bench::new(&to(&fake.url()));
-        bench.append("a.log", &lines(1, 0..500));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&to(&fake.url()));
+        fixture.append("a.log", &lines(1, 0..500));
+        let engine = fixture.engine();
         says(&engine, "not like Elasticsearch");
         // `--once` gives up after four such answers: some of them are for this engine.
         wait_for("some pages", PATIENCE, || (fake.attempts().len() >= 4).then_some(()));
         engine.kill();
-        assert_eq!(bench.assert_cursors_are_honest([]), 0, "a page moved the cursor");
-        let (code, said) = bench.once();
+        assert_eq!(fixture.assert_cursors_are_honest([]), 0, "a page moved the cursor");
+        let (code, said) = fixture.once();
         assert_eq!(code, Some(0), "{said}");
         assert_each_once(&fake.documents(), 1, 500);
         let ids: HashSet<String> = fake.attempts().into_iter().flat_map(|a| a.ids).collect();
@@ -303,18 +303,18 @@ fn a_page_instead_of_a_reply_confirms_nothing() {
 
 /// The connection ends in the middle of the answer, after the server has stored everything.
 #[test]
-fn an_answer_that_is_cut_confirms_nothing() {
+fn a_truncated_reply_confirms_nothing() {
     let fake = FakeElasticsearch::start();
     let proxy = FaultProxy::before(fake.address());
     proxy.set(Fault::Cut(300));
-    let bench = Bench::new(&to(&proxy.url()));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&to(&proxy.url()));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
     says(&engine, "broke");
     engine.kill();
-    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    assert_eq!(fixture.assert_cursors_are_honest([]), 0);
     proxy.set(Fault::None);
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 500);
 }
 
@@ -332,14 +332,14 @@ fn a_web_server_that_is_not_elasticsearch() {
             let body = Some("<html><h1>It works!</h1></html>".to_owned());
             Answer { take: Take::Nothing, status, body, ..Answer::default() }
         });
-        let bench = Bench::new(&to(&web.url()));
-        bench.append("a.log", &lines(1, 0..100));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&to(&web.url()));
+        fixture.append("a.log", &lines(1, 0..100));
+        let engine = fixture.engine();
         says(&engine, words);
         assert!(engine.terminate().success());
-        assert_eq!(bench.assert_cursors_are_honest([]), 0);
-        bench.configure(&to(&right.url()));
-        let (code, said) = bench.once();
+        assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+        fixture.configure(&to(&right.url()));
+        let (code, said) = fixture.once();
         assert_eq!(code, Some(0), "{said}");
         assert!(right.count() >= 100);
     }
@@ -357,15 +357,15 @@ fn s36_a_certificate_that_does_not_fit() {
     ] {
         let fake = FakeElasticsearch::start();
         let proxy = TlsProxy::before(fake.address(), certificate);
-        let bench = Bench::new(&format!("{}\n{ca}", to(&proxy.url())));
-        bench.append("a.log", &lines(1, 0..100));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&format!("{}\n{ca}", to(&proxy.url())));
+        fixture.append("a.log", &lines(1, 0..100));
+        let engine = fixture.engine();
         says(&engine, words);
         assert!(engine.said().contains("in the files"), "{}", engine.said());
         assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
         if ca.is_empty() {
             assert!(engine.terminate().success());
-            assert_eq!(bench.assert_cursors_are_honest([]), 0);
+            assert_eq!(fixture.assert_cursors_are_honest([]), 0);
             continue;
         }
         proxy.show("right.crt");
@@ -378,22 +378,22 @@ fn s36_a_certificate_that_does_not_fit() {
 
 /// No right for one index, one that is closed: said, their events wait, and the others go on. Mended, they come.
 #[test]
-fn one_index_that_takes_nothing() {
+fn one_index_that_accepts_nothing() {
     for (status, kind, words) in [
         (403, "security_exception", "may not write to the index"),
         (400, "index_closed_exception", "the index is closed"),
         (404, "index_not_found_exception", "run `logwarden setup elasticsearch`"),
     ] {
-        let server = JudgingElasticsearch::start();
+        let server = RejectingElasticsearch::start();
         server.judge(move |index, _| match index {
-            "shut" => JudgingElasticsearch::refuse(status, kind, "no"),
+            "shut" => RejectingElasticsearch::refuse(status, kind, "no"),
             _ => None,
         });
         let route = "index = \"open\"\n[[sink.es.route]]\nwhere = \"writer:2\"\nindex = \"shut\"";
-        let bench = Bench::new(&format!("{}\n{route}", to(&server.url)));
-        bench.append("a.log", &lines(1, 0..50));
-        bench.append("b.log", &lines(2, 0..50));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&format!("{}\n{route}", to(&server.url)));
+        fixture.append("a.log", &lines(1, 0..50));
+        fixture.append("b.log", &lines(2, 0..50));
+        let engine = fixture.engine();
         says(&engine, words);
         wait_for("the other index", PATIENCE, || (server.documents().len() == 50).then_some(()));
         server.judge(|_, _| None);
@@ -402,6 +402,6 @@ fn one_index_that_takes_nothing() {
         assert!(engine.terminate().success());
         let documents: Vec<Value> = server.documents().into_iter().map(|(_, it)| it).collect();
         assert_each_once(&documents, 2, 50);
-        assert!(bench.dead_letters().is_empty());
+        assert!(fixture.dead_letters().is_empty());
     }
 }

@@ -5,22 +5,22 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bench::Bench;
-use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::fixture::Fixture;
 use crate::leaks;
 use crate::program::{self, wait_for};
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn no_id_is_found_behind_any_way_out_and_each_opens_again() {
-    let server = JudgingElasticsearch::start();
+fn no_id_is_found_in_any_output_and_each_can_be_decrypted() {
+    let server = RejectingElasticsearch::start();
     // As a server does it, the reason quotes the value.
     server.judge(|_, document| {
         let reason = format!("failed to parse field [number] of {document}");
         let wrong = document["number"].is_string();
         wrong
-            .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", &reason))
+            .then(|| RejectingElasticsearch::refuse(400, "document_parsing_exception", &reason))
             .flatten()
     });
     let sink = format!("urls = [\"{}\"]", server.url);
@@ -29,32 +29,32 @@ fn no_id_is_found_behind_any_way_out_and_each_opens_again() {
 }
 
 /// The month files, into nothing but that file.
-fn into_a_file(bench: &Bench) -> PathBuf {
-    let (logs, out) = (bench.path("logs"), bench.path("out.jsonl"));
+fn into_a_file(fixture: &Fixture) -> PathBuf {
+    let (logs, out) = (fixture.path("logs"), fixture.path("out.jsonl"));
     let text = format!(
         "[source.sre]\npaths = [\"{}/*.txt\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n",
         logs.display(),
         out.display()
     );
-    fs::write(bench.path("config.toml"), text).unwrap();
+    fs::write(fixture.path("config.toml"), text).unwrap();
     out
 }
 
 /// [Missing key] The month whose key is gone waits and says so; the others go on; put back, it goes on where it was.
 #[test]
-fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
-    let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
-    let out = into_a_file(&bench);
+fn a_month_without_its_key_waits_and_the_others_continue() {
+    let fixture = Fixture::new("urls = [\"http://127.0.0.1:1\"]");
+    let out = into_a_file(&fixture);
     let delivered = || fs::read_to_string(&out).unwrap_or_default().lines().count();
-    bench.append("logs_2021_Mar.txt", &leaks::line("CLIENTID1", 1));
-    bench.append("logs_2021_Apr.txt", &leaks::line("CLIENTID2", 1));
-    assert_eq!(bench.once().0, Some(0));
+    fixture.append("logs_2021_Mar.txt", &leaks::line("CLIENTID1", 1));
+    fixture.append("logs_2021_Apr.txt", &leaks::line("CLIENTID2", 1));
+    assert_eq!(fixture.once().0, Some(0));
     assert_eq!(delivered(), 2);
-    let (key, away) = (bench.path("state/keys/2021_March.key"), bench.path("2021_March.key"));
+    let (key, away) = (fixture.path("state/keys/2021_March.key"), fixture.path("2021_March.key"));
     fs::rename(&key, &away).unwrap();
-    bench.append("logs_2021_Mar.txt", &leaks::line("CLIENTID1", 2));
-    bench.append("logs_2021_May.txt", &leaks::line("CLIENTID3", 1));
-    let engine = bench.engine();
+    fixture.append("logs_2021_Mar.txt", &leaks::line("CLIENTID1", 2));
+    fixture.append("logs_2021_May.txt", &leaks::line("CLIENTID3", 1));
+    let engine = fixture.engine();
     wait_for("it is said", PATIENCE, || {
         engine.said().contains("2021_March was used but is missing").then_some(())
     });
@@ -67,7 +67,7 @@ fn the_month_whose_key_is_missing_waits_and_the_others_go_on() {
 
 /// `--protect`: what is printed of a file is what would leave; without a key nothing of the event is.
 #[test]
-fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
+fn protect_seals_printed_events_like_shipped_ones() {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("logs_2021_Apr.txt");
     let ids: Vec<String> = (0..20).map(|number| format!("MKQWERTY{number:02}")).collect();
@@ -115,17 +115,17 @@ fn what_is_printed_of_a_file_can_be_protected_as_if_it_left() {
 /// Short values leave in clear outside of their own field, and that is counted where somebody sees it; and a keys
 /// directory that is gone is missed.
 #[test]
-fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
-    let bench = Bench::new("urls = [\"http://127.0.0.1:1\"]");
-    let out = into_a_file(&bench);
+fn check_reports_unprotected_values_and_months_without_a_key() {
+    let fixture = Fixture::new("urls = [\"http://127.0.0.1:1\"]");
+    let out = into_a_file(&fixture);
     let short = |id: &str| format!("{{\"client_id\":\"{id}\",\"message\":\"{id} came\"}}\n");
-    bench.append("logs_2021_Mar.txt", &(short("Q9") + &short("CLIENTID1") + &short("")));
-    bench.append("logs_2021_Apr.txt", "{\"client_id\":[\"R7\",\"CLIENTID1\"]}\n");
-    let engine = bench.engine();
+    fixture.append("logs_2021_Mar.txt", &(short("Q9") + &short("CLIENTID1") + &short("")));
+    fixture.append("logs_2021_Apr.txt", "{\"client_id\":[\"R7\",\"CLIENTID1\"]}\n");
+    let engine = fixture.engine();
     let delivered = || fs::read_to_string(&out).unwrap_or_default();
     wait_for("all events", PATIENCE, || (delivered().lines().count() == 4).then_some(()));
     assert!(delivered().contains("\"message\":\"Q9 came\""));
-    let check = || program::text(&bench.beside(&["check"]).output().unwrap().stdout);
+    let check = || program::text(&fixture.beside(&["check"]).output().unwrap().stdout);
     let said =
         wait_for("the count", PATIENCE, || Some(check()).filter(|said| said.contains("2 to out")));
     assert!(
@@ -134,10 +134,10 @@ fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
     );
     assert!(said.contains("months that were sealed: 2021_March to 2021_April: present"), "{said}");
     assert!(engine.terminate().success());
-    fs::rename(bench.path("state/keys"), bench.path("away")).unwrap();
+    fs::rename(fixture.path("state/keys"), fixture.path("away")).unwrap();
     let said = check();
     assert!(said.contains("/state/keys not found: key "), "{said}");
-    fs::DirBuilder::new().mode(0o700).create(bench.path("state/keys")).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(fixture.path("state/keys")).unwrap();
     let said = check();
     assert!(said.contains("months that were sealed: 2021_March to 2021_April: missing"), "{said}");
 }

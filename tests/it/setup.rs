@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program;
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
 fn configure(home: &Path, url: &str, more: &str) {
     let text = format!(
@@ -26,7 +26,7 @@ fn setup(home: &Path, more: &[&str]) -> (i32, String, String) {
 
 /// What it was asked, while it answers like this.
 fn asked(
-    server: &JudgingElasticsearch,
+    server: &RejectingElasticsearch,
     answer: impl Fn(&str) -> (u16, Value) + Send + 'static,
 ) -> Arc<Mutex<Vec<(String, Value)>>> {
     let all: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
@@ -41,7 +41,7 @@ fn asked(
 
 #[test]
 fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"30d\"");
     let all = asked(&server, |_| (200, json!({"acknowledged": true})));
     let (code, out, said) = setup(home.path(), &[]);
@@ -57,7 +57,7 @@ fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
 
 #[test]
 fn without_keep_nothing_is_ever_deleted() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "");
     let all = asked(&server, |_| (200, json!({"acknowledged": true})));
     assert_eq!(setup(home.path(), &[]).0, 0);
@@ -70,7 +70,7 @@ fn without_keep_nothing_is_ever_deleted() {
 /// A policy that is there already is replaced by its version.
 #[test]
 fn opensearch_gets_a_policy_that_names_the_indexes() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
     let all = asked(&server, |asked| match asked {
         "PUT /_ilm/policy/logwarden" => {
@@ -102,8 +102,8 @@ fn opensearch_gets_a_policy_that_names_the_indexes() {
 }
 
 #[test]
-fn what_a_server_cannot_or_may_not_is_said_plainly() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+fn missing_features_and_permissions_of_a_server_are_reported() {
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
     let (code, _, said) = setup(home.path(), &[]);
     assert_eq!((code, said.contains("remove `keep`")), (1, true), "{said}");
@@ -117,13 +117,13 @@ fn what_a_server_cannot_or_may_not_is_said_plainly() {
 
 /// A sign-in page, or whatever else answers everything with 200.
 #[test]
-fn an_answer_that_is_not_the_servers_installs_nothing() {
+fn a_reply_of_another_server_installs_nothing() {
     let page = json!("<html>please sign in</html>");
     for more in ["", "keep = \"7d\""] {
         for answer in
             [page.clone(), json!({}), json!([]), Value::Null, json!({"acknowledged": false})]
         {
-            let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+            let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
             configure(home.path(), &server.url, more);
             let said = answer.clone();
             asked(&server, move |_| (200, said.clone()));

@@ -25,7 +25,7 @@ use logwarden::state::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::open_state;
+use super::fixture::open_state;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Rows, positions and archived days are kept for so long.

@@ -84,7 +84,7 @@ fn once_delivers_while_the_input_is_still_open() {
 }
 
 #[test]
-fn what_was_taken_in_survives_kills() {
+fn stored_input_survives_kills() {
     let mut random = Random(seed("stdin"));
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
@@ -120,7 +120,7 @@ fn what_was_taken_in_survives_kills() {
 }
 
 #[test]
-fn a_second_engine_takes_nothing_in() {
+fn a_second_engine_stores_no_input() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let engine = piped(home.path(), &state, &[]);
@@ -136,7 +136,7 @@ fn a_second_engine_takes_nothing_in() {
 }
 
 #[test]
-fn an_interrupt_ends_it_and_what_was_taken_in_is_delivered() {
+fn an_interrupt_ends_the_engine_and_stored_input_is_delivered() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let mut engine = piped(home.path(), &state, &[]);
@@ -151,7 +151,7 @@ fn an_interrupt_ends_it_and_what_was_taken_in_is_delivered() {
 }
 
 #[test]
-fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
+fn an_unwritable_intake_blocks_the_writer() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     fs::create_dir(&state).unwrap();
@@ -175,7 +175,7 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
 
 /// As `some-program | logwarden --no-ui -` in a script.
 #[test]
-fn an_engine_that_watches_nothing_else_ends_with_its_input() {
+fn an_engine_without_other_sources_ends_with_its_input() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let mut engine = piped(home.path(), &state, &[]);
@@ -219,7 +219,7 @@ fn an_input_that_cannot_be_delivered_ends_with_code_1() {
 /// Binary data is not a log: that is reported, the run does not wait forever, and the exit code says that it was not
 /// delivered.
 #[test]
-fn an_input_that_is_no_text_is_an_end_too() {
+fn input_that_is_not_text_ends_the_run_too() {
     let raw: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
     let program = [b"\x7fELF\n", &raw[..]].concat();
     let whole = gzip(lines(0..10).as_bytes());
@@ -261,7 +261,7 @@ fn an_input_that_is_no_text_is_an_end_too() {
 
 /// As `cat *.gz | logwarden -`, including streams that arrive when the first one is already read.
 #[test]
-fn compressed_streams_that_come_one_after_the_other_are_all_delivered() {
+fn consecutive_compressed_streams_are_all_delivered() {
     for arguments in [&[][..], &["--once"]] {
         let home = tempfile::tempdir().unwrap();
         let state = home.path().join("state");
@@ -289,7 +289,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// As a shell creates them for `<(program)`; each is read separately and to its end.
 #[test]
-fn named_pipes_are_read_as_standard_input_is() {
+fn named_pipes_are_read_like_standard_input() {
     for arguments in [&["--once"][..], &[]] {
         let home = tempfile::tempdir().unwrap();
         let (state, log) = (home.path().join("state"), home.path().join("app.log"));

@@ -12,8 +12,8 @@ use logwarden::archive::Reader;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program;
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
 /// Every call that makes something durable, or gives something up.
 const CALLS: [&str; 10] = [
@@ -33,35 +33,35 @@ const MORE: u64 = 20;
 /// One of so many is refused for good by the server.
 const REFUSED: u64 = 7;
 
-struct Bench {
+struct Fixture {
     home: TempDir,
-    server: JudgingElasticsearch,
+    server: RejectingElasticsearch,
     lines: u64,
 }
 
-impl Bench {
-    fn new() -> Bench {
-        let bench = Bench {
+impl Fixture {
+    fn new() -> Fixture {
+        let fixture = Fixture {
             home: TempDir::new().unwrap(),
-            server: JudgingElasticsearch::start(),
+            server: RejectingElasticsearch::start(),
             lines: 0,
         };
-        bench.server.judge(|_, document| {
+        fixture.server.judge(|_, document| {
             let refused = document["number"].as_u64().is_some_and(|it| it.is_multiple_of(REFUSED));
             let reason = "failed to parse";
             refused
-                .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", reason))
+                .then(|| RejectingElasticsearch::refuse(400, "document_parsing_exception", reason))
                 .flatten()
         });
-        let home = bench.home.path().display();
+        let home = fixture.home.path().display();
         let text = format!(
             "[source.app]\npaths = [\"{home}/app.log\"]\n[sink.archive]\n\
              [sink.out]\nkind = \"file\"\npath = \"{home}/out\"\n\
              [sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n",
-            bench.server.url
+            fixture.server.url
         );
-        fs::write(bench.home.path().join("config.toml"), text).unwrap();
-        bench
+        fs::write(fixture.home.path().join("config.toml"), text).unwrap();
+        fixture
     }
 
     /// A month of its own each time, so that its key has to be made too.
@@ -181,46 +181,46 @@ pub fn can_trace(home: &Path) -> bool {
 
 #[test]
 fn killed_at_every_durable_step_everything_arrives_once() {
-    let mut bench = Bench::new();
-    if !can_trace(bench.home.path()) {
+    let mut fixture = Fixture::new();
+    if !can_trace(fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
     }
     let (mut round, mut kills) = (0, 0);
     for call in CALLS {
         for number in 1.. {
-            bench.append(round);
+            fixture.append(round);
             round += 1;
-            if bench.killed_at(call, number, &["--no-ui", "--once"]).is_none() {
+            if fixture.killed_at(call, number, &["--no-ui", "--once"]).is_none() {
                 break;
             }
             kills += 1;
         }
         // The last one ended by itself: nothing may be open.
-        bench.all_is_there();
+        fixture.all_is_there();
     }
-    println!("{kills} kills, {} lines", bench.lines);
+    println!("{kills} kills, {} lines", fixture.lines);
     assert!(kills >= 20, "{kills} kills");
 }
 
 /// A client's events are gone from the archive's files, not only from what is found, when `erase` has ended; and what a
 /// kill leaves of it is done by the next one.
 #[test]
-fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
-    let mut bench = Bench::new();
-    if !can_trace(bench.home.path()) {
+fn erase_killed_at_every_durable_step_is_completed_by_the_next() {
+    let mut fixture = Fixture::new();
+    if !can_trace(fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
     }
-    let home = bench.home.path().to_owned();
+    let home = fixture.home.path().to_owned();
     let text = fs::read_to_string(home.join("config.toml")).unwrap();
     let (sources, _) = text.split_once("[sink.out]").unwrap();
     let sealed = format!("{sources}[privacy]\nseal = [\"client_id\"]\n");
     fs::write(home.join("config.toml"), sealed).unwrap();
     // Two commits, so that segments of two ages hold the id.
     for round in 0..2 {
-        bench.append(round);
-        program::expect(&mut bench.command(&["--no-ui", "--once"]), 0);
+        fixture.append(round);
+        program::expect(&mut fixture.command(&["--no-ui", "--once"]), 0);
     }
     let (state, kept) = (home.join("state"), home.join("kept"));
     fs::rename(&state, &kept).unwrap();
@@ -230,11 +230,11 @@ fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
         for number in 1.. {
             let copied = Command::new("cp").arg("-a").args([&kept, &state]).status().unwrap();
             assert!(copied.success());
-            let killed = bench.killed_at(call, number, &erase).is_some();
+            let killed = fixture.killed_at(call, number, &erase).is_some();
             let archive = Reader::open(&state.join("archive")).unwrap();
             if archive.snapshot().unwrap().deleted() > 0 {
                 cut_short += 1;
-                let said = program::run(&mut bench.command(&erase[..3]));
+                let said = program::run(&mut fixture.command(&erase[..3]));
                 let said = program::text(&said.stdout) + &program::text(&said.stderr);
                 assert!(
                     said.contains("of any id, marked as deleted, still in its files"),
@@ -244,10 +244,10 @@ fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
             }
             if killed {
                 kills += 1;
-                program::expect(&mut bench.command(&erase), 0);
+                program::expect(&mut fixture.command(&erase), 0);
             }
             let snapshot = archive.snapshot().unwrap();
-            let others = bench.lines - bench.lines / 5;
+            let others = fixture.lines - fixture.lines / 5;
             assert_eq!((snapshot.events(), snapshot.deleted()), (others, 0), "{call} {number}");
             let files = fs::read_dir(state.join("archive")).unwrap();
             let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, line, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, line, lines};
 use crate::program::{Engine, archived, logwarden, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,22 +14,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Stuck {
     child: Child,
     _pipe: ChildStdout,
-    bench: Bench,
+    fixture: Fixture,
 }
 
 impl Stuck {
     fn start() -> Stuck {
-        let bench = Bench::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
-        bench.append("a.log", &lines(1, 0..5_000));
-        let mut command = bench.command(&[]);
-        let said = std::fs::File::create(bench.path("said")).unwrap();
+        let fixture =
+            Fixture::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
+        fixture.append("a.log", &lines(1, 0..5_000));
+        let mut command = fixture.command(&[]);
+        let said = std::fs::File::create(fixture.path("said")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(said).spawn().expect("it starts");
         let pipe = child.stdout.take().expect("it is a pipe");
         let size = rustix::pipe::fcntl_getpipe_size(&pipe).unwrap() as u64;
         // The last page may be filled in part.
         let full = || rustix::io::ioctl_fionread(&pipe).unwrap() + 4096 > size;
         wait_for("a write that hangs", PATIENCE, || full().then_some(()));
-        Stuck { child, _pipe: pipe, bench }
+        Stuck { child, _pipe: pipe, fixture }
     }
 
     fn signal(&self) {
@@ -37,7 +38,7 @@ impl Stuck {
     }
 
     fn said(&self) -> String {
-        std::fs::read_to_string(self.bench.path("said")).unwrap()
+        std::fs::read_to_string(self.fixture.path("said")).unwrap()
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -53,7 +54,7 @@ impl Drop for Stuck {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_is_waited_for_some_seconds() {
+fn a_stop_waits_some_seconds_for_a_pipe_without_a_reader() {
     let mut stuck = Stuck::start();
     stuck.signal();
     assert!(stuck.ended().success());
@@ -61,7 +62,7 @@ fn a_pipe_that_nobody_reads_is_waited_for_some_seconds() {
 }
 
 #[test]
-fn a_second_signal_waits_for_no_pipe() {
+fn a_second_signal_does_not_wait_for_a_pipe() {
     let mut stuck = Stuck::start();
     let asked = Instant::now();
     stuck.signal();
@@ -81,7 +82,7 @@ fn a_second_signal_waits_for_no_pipe() {
 
 /// timeout(1) sends one to the program and one to its group.
 #[test]
-fn two_signals_in_a_row_are_one() {
+fn two_signals_in_a_row_count_as_one() {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("app.log");
     std::fs::write(&log, lines(1, 0..100)).unwrap();
@@ -97,11 +98,12 @@ fn two_signals_in_a_row_are_one() {
 
 /// As `logwarden … | head -1`.
 #[test]
-fn a_reader_that_goes_away_is_named_and_is_the_end() {
+fn a_closed_reader_is_reported_and_ends_the_program() {
     for once in [&[][..], &["--once"]] {
-        let bench = Bench::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
-        bench.append("a.log", &lines(1, 0..50_000));
-        let mut command = bench.command(once);
+        let fixture =
+            Fixture::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
+        fixture.append("a.log", &lines(1, 0..50_000));
+        let mut command = fixture.command(once);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut first = [0; 100];
@@ -118,7 +120,7 @@ fn a_reader_that_goes_away_is_named_and_is_the_end() {
 
 /// As `logwarden … 2>&1 | head -1`: nothing of what it is to do depends on who listens.
 #[test]
-fn a_standard_error_that_is_gone_changes_nothing() {
+fn a_closed_standard_error_changes_nothing() {
     let home = tempfile::tempdir().unwrap();
     let (log, state) = (home.path().join("app.log"), home.path().join("state"));
     std::fs::write(&log, lines(1, 0..100)).unwrap();
@@ -140,23 +142,23 @@ fn a_standard_error_that_is_gone_changes_nothing() {
 
 /// As Ctrl-S on the terminal, or `2>&1 >/dev/null | a program that reads nothing`.
 #[test]
-fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+fn a_standard_error_without_a_reader_blocks_nothing() {
     for signals in [1, 2] {
         let fake = FakeElasticsearch::start();
-        let bench = Bench::new(&format!("urls = [\"{}\"]", fake.url()));
-        bench.append("a.log", &lines(1, 0..10));
+        let fixture = Fixture::new(&format!("urls = [\"{}\"]", fake.url()));
+        fixture.append("a.log", &lines(1, 0..10));
         let (unread, full) = std::io::pipe().unwrap();
         fill(&full);
-        let mut command = bench.command(&["--log-level", "debug"]);
+        let mut command = fixture.command(&["--log-level", "debug"]);
         let mut child = command.stdout(Stdio::null()).stderr(full).spawn().expect("it starts");
         let arrived = |count| {
             wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
         };
         arrived(10);
         // A name that no server takes: that it is changed is said where it is encoded.
-        bench.append("a.log", &line(1, 10).replace("\"message\"", "\"a..b\":1,\"message\""));
+        fixture.append("a.log", &line(1, 10).replace("\"message\"", "\"a..b\":1,\"message\""));
         arrived(11);
-        bench.append("a.log", &lines(1, 11..60));
+        fixture.append("a.log", &lines(1, 11..60));
         arrived(60);
         let asked = Instant::now();
         send_signal(child.id(), "TERM");

@@ -106,7 +106,7 @@ fn a_module_imports_only_from_the_layers_below_it() {
 }
 
 #[test]
-fn the_reader_of_imports_sees_groups() {
+fn imports_in_groups_are_found() {
     let seen =
         imports("use crate::{base::Clock, event::{Batch, Event}, follow};\nuse crate::ui::x;");
     let wanted: BTreeSet<String> =
@@ -140,7 +140,7 @@ fn unsafe_and_leftovers_are_absent() {
 const BANNED: [&str; 4] = ["eprintln!(", "eprint!(", "println!(", "print!("];
 
 #[test]
-fn nothing_writes_where_a_closed_terminal_would_be_a_panic() {
+fn nothing_writes_with_macros_that_panic_on_a_closed_terminal() {
     let mut wrong = Vec::new();
     let is_tests = |path: &PathBuf| path.iter().any(|part| part == "tests" || part == "tests.rs");
     for path in sources(&root().join("src")).into_iter().filter(|path| !is_tests(path)) {

@@ -2,13 +2,13 @@
 
 use logwarden::client::elasticsearch::Method;
 
-use crate::bench::Bench;
 use crate::elasticsearch::Elasticsearch;
+use crate::fixture::Fixture;
 use crate::program;
 
 /// Exit code, standard output and what else it said.
-fn asked(bench: &Bench, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = program::run(bench.beside(arguments).args(["--client", "CLIENTID2"]));
+fn asked(fixture: &Fixture, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program::run(fixture.beside(arguments).args(["--client", "CLIENTID2"]));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
 
@@ -17,7 +17,8 @@ pub fn are_found_and_erased_by_their_tags(server: &Elasticsearch) {
     let keyword = r#"{"mappings":{"dynamic_templates":[{"texts":{"match_mapping_type":"string",
         "mapping":{"type":"keyword"}}}],"properties":{"odd_tag":{"type":"long"}}}}"#;
     server.ask(Method::Put, "sealed-2021.04.02", keyword);
-    let bench = Bench::new(&format!("urls = [\"{}\"]\nindex = \"sealed-%Y.%m.%d\"", server.url()));
+    let fixture =
+        Fixture::new(&format!("urls = [\"{}\"]\nindex = \"sealed-%Y.%m.%d\"", server.url()));
     for day in ["2021-03-02", "2021-04-02"] {
         for number in 0..20 {
             let id = number % 4;
@@ -28,22 +29,22 @@ pub fn are_found_and_erased_by_their_tags(server: &Elasticsearch) {
             let text = format!(
                 "{{\"time\":\"{day}T10:00:{number:02}Z\",\"odd_tag\":7,\"message\":\"x\",{field}}}\n"
             );
-            bench.append("a.log", &text);
+            fixture.append("a.log", &text);
         }
     }
-    let (code, said) = bench.once();
+    let (code, said) = fixture.once();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(server.count("sealed-*"), 40);
     assert_eq!(
-        asked(&bench, &["find", "--limit", "0"]).1,
+        asked(&fixture, &["find", "--limit", "0"]).1,
         "sink es (sealed-*): 10 events\n",
         "five of each day"
     );
-    let (code, out, said) = asked(&bench, &["find", "--limit", "2"]);
+    let (code, out, said) = asked(&fixture, &["find", "--limit", "2"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(out.contains("2021-04-02T10:00:18") && out.contains("2021-04-02T10:00:14"), "{out}");
 
-    let (code, out, said) = asked(&bench, &["erase", "--yes"]);
+    let (code, out, said) = asked(&fixture, &["erase", "--yes"]);
     if code != Some(0) && said.contains("_delete_by_query") && !server.is_opensearch() {
         eprintln!("NOT TESTED: this distribution has no module for _delete_by_query: {said}");
         return;
@@ -51,5 +52,5 @@ pub fn are_found_and_erased_by_their_tags(server: &Elasticsearch) {
     assert_eq!(code, Some(0), "{out}{said}");
     assert!(out.contains("sink es (sealed-*): 10 events erased"), "{out}");
     assert_eq!(server.count("sealed-*"), 30);
-    assert_eq!(asked(&bench, &["find"]).0, Some(1));
+    assert_eq!(asked(&fixture, &["find"]).0, Some(1));
 }

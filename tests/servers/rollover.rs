@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use logwarden::client::elasticsearch::Method;
 
-use crate::bench::{Bench, assert_each_once, lines};
 use crate::elasticsearch::Elasticsearch;
 use crate::fault_proxy::{Fault, FaultProxy};
+use crate::fixture::{Fixture, assert_each_once, lines};
 use crate::program::{self, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,35 +16,35 @@ fn sink(url: &str, index: &str) -> String {
 }
 
 /// Also where it was rolled over already, and where it stands for one index.
-pub fn an_alias_gets_nothing_and_the_words_say_why(server: &Elasticsearch) {
+pub fn nothing_is_sent_to_an_alias_and_the_reason_is_reported(server: &Elasticsearch) {
     server.ask(Method::Put, "turns-000001", r#"{"aliases":{"turns":{"is_write_index":true}}}"#);
     server.ask(Method::Put, "one-index", r#"{"aliases":{"one":{}}}"#);
     for (alias, index) in [("turns", "turns-000001"), ("one", "one-index")] {
-        let bench = Bench::new(&sink(&server.url(), alias));
-        bench.append("a.log", &lines(1, 0..100));
-        let (code, said) = bench.once();
+        let fixture = Fixture::new(&sink(&server.url(), alias));
+        fixture.append("a.log", &lines(1, 0..100));
+        let (code, said) = fixture.once();
         let words = format!(
             "{alias} is an alias (for {index}): after a rollover, a retry would store events twice"
         );
         assert!(code == Some(1) && said.contains(&words), "{said}");
         assert_eq!(server.count(alias), 0);
-        let output = program::run(&mut bench.beside(&["check"]));
+        let output = program::run(&mut fixture.beside(&["check"]));
         assert!(program::text(&output.stdout).contains(&words), "{output:?}");
     }
     server.ask(Method::Post, "turns/_rollover", "");
-    let bench = Bench::new(&sink(&server.url(), "turns"));
-    bench.append("a.log", &lines(1, 0..100));
-    let (_, said) = bench.once();
+    let fixture = Fixture::new(&sink(&server.url(), "turns"));
+    fixture.append("a.log", &lines(1, 0..100));
+    let (_, said) = fixture.once();
     assert!(said.contains("is an alias (for turns-000001, turns-000002)"), "{said}");
     // At least once, where that is accepted.
-    bench.configure(&format!("{}allow_rollover = true", sink(&server.url(), "turns")));
-    assert_eq!(bench.once().0, Some(0));
+    fixture.configure(&format!("{}allow_rollover = true", sink(&server.url(), "turns")));
+    assert_eq!(fixture.once().0, Some(0));
     assert_eq!(server.count("turns"), 100);
 }
 
 /// The name is not there, the answer to its first bulk is lost, and the data stream that a template made of it rolls
 /// over before the repeat.
-pub fn a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing(server: &Elasticsearch) {
+pub fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server: &Elasticsearch) {
     let template = r#"{"index_patterns":["rolls-*"],"data_stream":{},"priority":500}"#;
     let made = server.ask(Method::Put, "_index_template/rolls", template);
     if made["acknowledged"] != true {
@@ -54,9 +54,9 @@ pub fn a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing(server: &
     }
     let proxy = FaultProxy::before(server.address());
     proxy.set(Fault::Cut(0));
-    let bench = Bench::new(&sink(&proxy.url(), "rolls-app"));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&sink(&proxy.url(), "rolls-app"));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (server.count("rolls-app") == 500).then_some(()));
     let rolled = server.ask(Method::Post, "rolls-app/_rollover", "");
     assert_eq!(rolled["rolled_over"], true, "{rolled}");
@@ -66,27 +66,27 @@ pub fn a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing(server: &
         engine.said().contains("rolls-app is a data stream").then_some(())
     });
     assert!(engine.terminate().success());
-    assert_eq!(bench.once().0, Some(1));
+    assert_eq!(fixture.once().0, Some(1));
     let documents = server.documents("rolls-app");
     assert_each_once(documents.iter().map(|(_, document)| document), 1, 500);
 }
 
 /// The same with an index: the repeat meets it.
-pub fn a_lost_answer_of_an_index_doubles_nothing(server: &Elasticsearch) {
+pub fn a_lost_reply_of_an_index_duplicates_nothing(server: &Elasticsearch) {
     let proxy = FaultProxy::before(server.address());
     proxy.set(Fault::Cut(0));
-    let bench = Bench::new(&sink(&proxy.url(), "lost-%Y.%m.%d"));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&sink(&proxy.url(), "lost-%Y.%m.%d"));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (server.count("lost-*") == 500).then_some(()));
     proxy.set(Fault::None);
     send_signal(engine.id(), "USR1");
     assert!(engine.terminate().success());
-    let (code, said) = bench.once();
+    let (code, said) = fixture.once();
     assert_eq!(code, Some(0), "{said}");
     let documents = server.documents("lost-*");
     assert_each_once(documents.iter().map(|(_, document)| document), 1, 500);
     let delivered = documents.iter().map(|(_, document)| document);
     let all = lines(1, 0..500).len() as u64;
-    assert_eq!(bench.assert_cursors_are_honest(delivered), all);
+    assert_eq!(fixture.assert_cursors_are_honest(delivered), all);
 }

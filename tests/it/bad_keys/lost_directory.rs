@@ -16,12 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where the directory is while something else stands in its place.
 fn aside(months: &Months) -> PathBuf {
-    months.bench.path("aside")
+    months.fixture.path("aside")
 }
 
 /// As it was when April alone had a key.
 fn old(months: &Months) -> PathBuf {
-    months.bench.path("old")
+    months.fixture.path("old")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -60,8 +60,11 @@ fn delivered(months: &Months) -> [usize; 3] {
 
 /// Every token of the output opens with the directory, and each month was sealed with one key.
 fn assert_each_token_opens(months: &Months) {
-    let mut decrypt = months.bench.beside(&["decrypt"]);
-    program::expect(decrypt.arg(months.bench.path("out.jsonl")).arg("--keys").arg(&months.keys), 0);
+    let mut decrypt = months.fixture.beside(&["decrypt"]);
+    program::expect(
+        decrypt.arg(months.fixture.path("out.jsonl")).arg("--keys").arg(&months.keys),
+        0,
+    );
     for (month, ids) in sealed_with(months) {
         assert_eq!(ids.len(), 1, "month {month}: {ids:x?}");
     }
@@ -69,7 +72,7 @@ fn assert_each_token_opens(months: &Months) {
 
 /// Month and key id of every token in the output.
 fn sealed_with(months: &Months) -> BTreeMap<u16, BTreeSet<[u8; 8]>> {
-    let text = fs::read_to_string(months.bench.path("out.jsonl")).unwrap_or_default();
+    let text = fs::read_to_string(months.fixture.path("out.jsonl")).unwrap_or_default();
     let mut sealed: BTreeMap<u16, BTreeSet<[u8; 8]>> = BTreeMap::new();
     for token in text.split("enc1.").skip(1) {
         let head = URL_SAFE_NO_PAD.decode(&token[..16]).unwrap();
@@ -126,8 +129,8 @@ const LOSSES: [Loss; 5] = [
         |months| {
             move_aside(months);
             for month in ["2021_April", "2021_May", "2021_June"] {
-                let mut new = program::logwarden(months.bench.path("other").as_path());
-                fs::create_dir_all(months.bench.path("other")).unwrap();
+                let mut new = program::logwarden(months.fixture.path("other").as_path());
+                fs::create_dir_all(months.fixture.path("other")).unwrap();
                 new.args(["keys", "new", month, "--keys"]).arg(&months.keys);
                 program::expect(&mut new, 0);
             }
@@ -143,10 +146,10 @@ fn begun(directory: &str) -> Months {
         _ => Months::new(),
     };
     months.append(&["Apr"]);
-    assert_eq!(months.bench.once().0, Some(0));
+    assert_eq!(months.fixture.once().0, Some(0));
     copy(&months.keys, &old(&months));
     months.append(&["May"]);
-    assert_eq!(months.bench.once().0, Some(0));
+    assert_eq!(months.fixture.once().0, Some(0));
     months
 }
 
@@ -158,7 +161,7 @@ fn wait_for_a_try(months: &Months, engine: &program::Engine) {
     let before = months.delivered("Dec");
     let time = jiff::Timestamp::now();
     let line = format!("{{\"timestamp\":\"{time:.3}\",\"level\":\"info\",\"message\":\"m\"}}\n");
-    months.bench.append("logs_2021_Dec.txt", &line);
+    months.fixture.append("logs_2021_Dec.txt", &line);
     wait_for("the others go on", PATIENCE, || (months.delivered("Dec") > before).then_some(()));
 }
 
@@ -168,7 +171,7 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
         for (name, lose, expected) in LOSSES {
             let name = format!("{directory}: {name}");
             let mut months = begun(directory);
-            let engine = months.bench.engine();
+            let engine = months.fixture.engine();
             months.append(&["Apr"]);
             wait_for("April", PATIENCE, || (months.delivered("Apr") == 2).then_some(()));
 
@@ -182,7 +185,7 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
             assert_eq!(months.keys.exists(), !name.ends_with("away"), "{name}: nor a directory");
 
             put_directory_back(&months);
-            let retry = || program::run(&mut months.bench.beside(&["ship", "retry"]));
+            let retry = || program::run(&mut months.fixture.beside(&["ship", "retry"]));
             wait_for(&format!("{name}: all of it"), PATIENCE, || {
                 retry();
                 (delivered(&months) == [3, 2, 1]).then_some(())
@@ -190,7 +193,7 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
             assert_eq!(engine.terminate().code(), Some(0), "{name}");
             assert_eq!(delivered(&months), [3, 2, 1], "{name}");
             assert_each_token_opens(&months);
-            program::expect(&mut months.bench.beside(&["keys", "check"]), 0);
+            program::expect(&mut months.fixture.beside(&["keys", "check"]), 0);
         }
     }
 }
@@ -203,12 +206,12 @@ fn months_wait_where_the_directory_was_lost_before_the_start() {
             lose(&months);
             let there = keys_in(&months.keys);
             months.append(&["Apr", "May", "Jun"]);
-            let (code, said) = months.bench.once();
+            let (code, said) = months.fixture.once();
             assert_eq!(code, Some(1), "{directory}: {name}: {said}");
             assert_eq!(delivered(&months), expected, "{directory}: {name}: {said}");
             assert_eq!(keys_in(&months.keys), there, "{directory}: {name}: no key was made");
             put_directory_back(&months);
-            assert_eq!(months.bench.once().0, Some(0), "{directory}: {name}");
+            assert_eq!(months.fixture.once().0, Some(0), "{directory}: {name}");
             assert_eq!(delivered(&months), [2, 2, 1], "{directory}: {name}");
             assert_each_token_opens(&months);
         }
@@ -219,7 +222,7 @@ fn months_wait_where_the_directory_was_lost_before_the_start() {
 #[test]
 fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     let mut months = Months::new();
-    let real = months.bench.path("real");
+    let real = months.fixture.path("real");
     empty(&real);
     let mount = |arguments: &[&Path]| {
         let (command, arguments) = arguments.split_first().unwrap();
@@ -236,12 +239,12 @@ fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     let mut append = |month: &str| {
         number += 1;
         let line = leaks::line(&format!("CLIENTID{number}"), number);
-        months.bench.append(&format!("logs_2021_{month}.txt"), &line);
+        months.fixture.append(&format!("logs_2021_{month}.txt"), &line);
     };
     append("Apr");
-    let engine = months.bench.engine();
+    let engine = months.fixture.engine();
     let april = |lines| {
-        let out = months.bench.path("out.jsonl");
+        let out = months.fixture.path("out.jsonl");
         move || {
             (fs::read_to_string(&out).unwrap_or_default().lines().count() == lines).then_some(())
         }
@@ -253,7 +256,7 @@ fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     assert_eq!(names_in(&months.keys), BTreeSet::new(), "nothing was made below the mount point");
     assert!(attach());
     wait_for("all of it", PATIENCE, || {
-        program::run(&mut months.bench.beside(&["ship", "retry"]));
+        program::run(&mut months.fixture.beside(&["ship", "retry"]));
         april(4)()
     });
     assert_eq!(engine.terminate().code(), Some(0));
@@ -267,27 +270,27 @@ fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
 #[test]
 fn two_engines_that_share_a_directory_both_wait_for_it() {
     let mut months = begun("keys");
-    let config = fs::read_to_string(months.bench.path("config.toml")).unwrap();
+    let config = fs::read_to_string(months.fixture.path("config.toml")).unwrap();
     let other = config.replace("out.jsonl", "other.jsonl");
-    fs::write(months.bench.path("other.toml"), other).unwrap();
-    let engine = months.bench.engine();
-    let home = months.bench.path("other-home");
+    fs::write(months.fixture.path("other.toml"), other).unwrap();
+    let engine = months.fixture.engine();
+    let home = months.fixture.path("other-home");
     fs::create_dir(&home).unwrap();
     let mut second = program::logwarden(&home);
-    second.arg("--no-ui").arg("--config").arg(months.bench.path("other.toml"));
+    second.arg("--no-ui").arg("--config").arg(months.fixture.path("other.toml"));
     second.arg("--state-dir").arg(home.join("state"));
     let second = program::Engine::spawn(&home, &mut second);
     let lines = |name: &str| {
-        let text = fs::read_to_string(months.bench.path(name)).unwrap_or_default();
+        let text = fs::read_to_string(months.fixture.path(name)).unwrap_or_default();
         text.lines().count()
     };
     wait_for("both", PATIENCE, || (lines("out.jsonl") + lines("other.jsonl") == 4).then_some(()));
-    fs::rename(&months.keys, months.bench.path("aside")).unwrap();
+    fs::rename(&months.keys, months.fixture.path("aside")).unwrap();
     empty(&months.keys);
     let number = months.number;
     for (more, month) in ["Apr", "May", "Jun"].iter().enumerate() {
         let line = leaks::line("CLIENTID9", number + more + 1);
-        months.bench.append(&format!("logs_2021_{month}.txt"), &line);
+        months.fixture.append(&format!("logs_2021_{month}.txt"), &line);
     }
     for engine in [&engine, &second] {
         wait_for("a file waits", PATIENCE, || {
@@ -297,7 +300,7 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
     wait_for_a_try(&months, &engine);
     assert_eq!(names_in(&months.keys), BTreeSet::new());
     fs::remove_dir(&months.keys).unwrap();
-    fs::rename(months.bench.path("aside"), &months.keys).unwrap();
+    fs::rename(months.fixture.path("aside"), &months.keys).unwrap();
     wait_for("all of it", PATIENCE, || {
         (lines("out.jsonl") + lines("other.jsonl") == 12).then_some(())
     });
@@ -307,48 +310,48 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
     months.number += 3;
     assert_each_token_opens(&months);
     assert_eq!(keys_in(&months.keys).len(), 3, "one key a month");
-    fs::copy(months.bench.path("other.jsonl"), months.bench.path("out.jsonl")).unwrap();
+    fs::copy(months.fixture.path("other.jsonl"), months.fixture.path("out.jsonl")).unwrap();
     assert_each_token_opens(&months);
 }
 
 /// The list is lost alone, or it alone is left.
 #[test]
-fn a_list_without_keys_and_keys_without_a_list_are_told_apart() {
+fn a_list_without_keys_and_keys_without_a_list_are_distinguished() {
     let mut months = begun("keys");
     fs::remove_file(months.key("used")).unwrap();
     months.append(&["Apr", "May", "Jun"]);
-    assert_eq!(months.bench.once().0, Some(0));
+    assert_eq!(months.fixture.once().0, Some(0));
     assert_eq!(delivered(&months), [2, 2, 1]);
 
-    let kept = months.bench.path("kept");
+    let kept = months.fixture.path("kept");
     copy(&months.keys, &kept);
     keys_in(&months.keys).iter().for_each(|name| fs::remove_file(months.keys.join(name)).unwrap());
     // Nor does a lost state make a key anew that stands in the list.
-    fs::remove_dir_all(months.bench.path("state")).unwrap();
+    fs::remove_dir_all(months.fixture.path("state")).unwrap();
     for output in ["out.jsonl", "out.jsonl.cursor"] {
-        fs::remove_file(months.bench.path(output)).unwrap();
+        fs::remove_file(months.fixture.path(output)).unwrap();
     }
-    let (code, said) = months.bench.once();
+    let (code, said) = months.fixture.once();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("was used but is missing"), "{said}");
     assert_eq!(delivered(&months), [0; 3]);
     assert_eq!(keys_in(&months.keys), BTreeSet::new());
     fs::remove_dir_all(&months.keys).unwrap();
     fs::rename(kept, &months.keys).unwrap();
-    assert_eq!(months.bench.once().0, Some(0));
+    assert_eq!(months.fixture.once().0, Some(0));
     assert_eq!(delivered(&months), [2, 2, 1]);
     assert_each_token_opens(&months);
 }
 
 #[test]
-fn a_new_key_that_the_state_knows_is_known_to_commands_at_once() {
+fn commands_know_a_new_key_as_soon_as_the_state_does() {
     let mut months = begun("keys");
-    let engine = months.bench.engine();
+    let engine = months.fixture.engine();
     months.append(&["Jun"]);
     wait_for("June", PATIENCE, || (months.delivered("Jun") == 1).then_some(()));
     fs::rename(&months.keys, aside(&months)).unwrap();
     empty(&months.keys);
-    let check = program::run(&mut months.bench.beside(&["keys", "check"]));
+    let check = program::run(&mut months.fixture.beside(&["keys", "check"]));
     assert_eq!(check.status.code(), Some(1));
     for month in ["2021_April", "2021_May", "2021_June"] {
         let wrong = format!("ERROR {month}: the key ");
@@ -378,7 +381,7 @@ fn append_round(months: &Months, round: u64) -> usize {
     let new = format!("logs_{}_{}.txt", 2010 + round / 12, names[(round % 12) as usize]);
     let files = [new.as_str(), "logs_2021_Apr.txt", "logs_2021_May.txt"];
     for (number, file) in files.iter().enumerate() {
-        months.bench.append(file, &leaks::line("CLIENTID5", number));
+        months.fixture.append(file, &leaks::line("CLIENTID5", number));
     }
     files.len()
 }
@@ -393,28 +396,28 @@ fn assert_one_key_a_month_that_is_there(months: &Months, when: &str) {
 }
 
 #[test]
-fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_a_month() {
+fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_per_month() {
     let mut random = Random(seed("lost_directory"));
     let months = begun("keys");
     let mut lines = 2;
     for round in 0..20 {
-        let engine = months.bench.engine();
+        let engine = months.fixture.engine();
         lines += append_round(&months, round);
         sleep(&mut random, 400);
         lose_at_random(&months, &mut random);
         sleep(&mut random, 200);
         engine.kill();
         if random.below(2) == 0 {
-            let engine = months.bench.engine();
+            let engine = months.fixture.engine();
             sleep(&mut random, 400);
             engine.kill();
         }
         put_directory_back(&months);
         assert_one_key_a_month_that_is_there(&months, &format!("round {round}"));
     }
-    let (code, said) = months.bench.once();
+    let (code, said) = months.fixture.once();
     assert_eq!(code, Some(0), "{said}");
-    let out = fs::read_to_string(months.bench.path("out.jsonl")).unwrap();
+    let out = fs::read_to_string(months.fixture.path("out.jsonl")).unwrap();
     assert_eq!(out.lines().count(), lines, "every line once");
     assert_one_key_a_month_that_is_there(&months, "at the end");
     assert_each_token_opens(&months);
@@ -425,7 +428,7 @@ fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_a_month() {
 #[test]
 fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
     let months = begun("keys");
-    if !steps::can_trace(months.bench.home.path()) {
+    if !steps::can_trace(months.fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
     }
@@ -435,8 +438,8 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
             let (names, sealed) = (names_in(&months.keys), sealed_with(&months).len());
             lines += append_round(&months, round);
             round += 1;
-            let once = months.bench.command(&["--once"]);
-            if steps::killed_at(&once, months.bench.home.path(), call, number).is_none() {
+            let once = months.fixture.command(&["--once"]);
+            if steps::killed_at(&once, months.fixture.home.path(), call, number).is_none() {
                 break;
             }
             assert_one_key_a_month_that_is_there(&months, &format!("{call} {number}"));
@@ -445,14 +448,14 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
                 kills += 1;
                 move_aside(&months);
                 empty(&months.keys);
-                assert_eq!(months.bench.once().0, Some(1), "{call} {number}");
+                assert_eq!(months.fixture.once().0, Some(1), "{call} {number}");
                 assert_eq!(names_in(&months.keys), BTreeSet::new(), "{call} {number}");
                 put_directory_back(&months);
             }
-            assert_eq!(months.bench.once().0, Some(0), "{call} {number}");
+            assert_eq!(months.fixture.once().0, Some(0), "{call} {number}");
         }
     }
-    let out = fs::read_to_string(months.bench.path("out.jsonl")).unwrap();
+    let out = fs::read_to_string(months.fixture.path("out.jsonl")).unwrap();
     assert_eq!(out.lines().count(), lines, "every line once");
     assert_each_token_opens(&months);
     println!("{round} rounds, {kills} kills between a key's first step and its first token");
@@ -461,9 +464,9 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
 
 /// A disk that fails, or is full, at any call that makes a key and its name in the list durable.
 #[test]
-fn a_call_that_fails_leaves_no_token_under_a_key_that_is_not_there_and_listed() {
+fn a_failed_call_leaves_no_token_under_a_key_that_is_missing_or_unlisted() {
     let months = begun("keys");
-    if !steps::can_trace(months.bench.home.path()) {
+    if !steps::can_trace(months.fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
     }
@@ -474,9 +477,9 @@ fn a_call_that_fails_leaves_no_token_under_a_key_that_is_not_there_and_listed() 
         for number in 1.. {
             lines += append_round(&months, round);
             round += 1;
-            let once = months.bench.command(&["--once"]);
+            let once = months.fixture.command(&["--once"]);
             let when = format!("{error} at {call} {number}");
-            let home = months.bench.home.path();
+            let home = months.fixture.home.path();
             let Some(output) = steps::failed_at(&once, home, call, number, error) else { break };
             held_back +=
                 usize::from(program::text(&output.stderr).contains("nothing leaves in plain text"));
@@ -486,10 +489,10 @@ fn a_call_that_fails_leaves_no_token_under_a_key_that_is_not_there_and_listed() 
                 let id = format!("{:016x} ", u64::from_be_bytes(*id));
                 assert!(list.lines().any(|line| line.starts_with(&id)), "{when}: {id}{list}");
             }
-            assert_eq!(months.bench.once().0, Some(0), "{when}");
+            assert_eq!(months.fixture.once().0, Some(0), "{when}");
         }
     }
-    let out = fs::read_to_string(months.bench.path("out.jsonl")).unwrap();
+    let out = fs::read_to_string(months.fixture.path("out.jsonl")).unwrap();
     assert_eq!(out.lines().count(), lines, "every line once");
     assert_each_token_opens(&months);
     println!("{round} rounds, {held_back} held back at first");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_path_that_is_not_there_is_code_2_in_every_command() {
+fn a_missing_path_is_code_2_in_every_command() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     for arguments in [
@@ -46,7 +46,7 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
 }
 
 #[test]
-fn there_is_nothing_wrong_with_no_key_yet() {
+fn having_no_key_yet_is_not_an_error() {
     let program = Program::new();
     for command in ["list", "check"] {
         program.run(&["keys", command, "--state-dir", "durable"]).exits(0).says(
@@ -57,7 +57,7 @@ fn there_is_nothing_wrong_with_no_key_yet() {
 }
 
 #[test]
-fn standard_input_is_searched_as_it_comes() {
+fn standard_input_is_searched_as_it_arrives() {
     let program = Program::new();
     let search = |arguments: &[&str]| {
         let mut command = program.command(&[&["search"], arguments].concat());
@@ -74,7 +74,7 @@ fn standard_input_is_searched_as_it_comes() {
 }
 
 #[test]
-fn a_regular_expression_looks_at_the_record_in_files_and_at_what_is_kept_in_the_archive() {
+fn a_regular_expression_searches_the_record_in_files_and_the_stored_text_in_the_archive() {
     let program = Program::new();
     program
         .write("app.log", "{\"level\":\"error\",\"message\":\"took 17 ms\",\"page\":\"index\"}\n");
@@ -97,7 +97,7 @@ fn a_regular_expression_looks_at_the_record_in_files_and_at_what_is_kept_in_the_
 }
 
 #[test]
-fn a_field_that_no_event_has_is_named_once_with_what_was_meant() {
+fn an_unknown_field_is_named_once_with_a_suggestion() {
     let program = Program::new();
     program.write("app.log", "{\"level\":\"error\",\"message\":\"x\",\"status\":500}\n");
     program.run(&["--no-ui", "--once", "app.log", "--state-dir", "durable"]).exits(0);

@@ -26,7 +26,7 @@ fn levels_are_toggled_and_the_minimum_raised() {
 }
 
 #[test]
-fn search_goes_through_the_file_and_marks_what_it_finds() {
+fn search_covers_the_whole_file_and_marks_matches() {
     let directory = directory();
     let mut text = numbered(30_000);
     text.insert_str(text.len() / 2, &line(1_500, "ERROR", "needle in the middle"));
@@ -55,7 +55,7 @@ fn search_goes_through_the_file_and_marks_what_it_finds() {
 }
 
 #[test]
-fn filters_take_queries_and_expressions_in_and_out() {
+fn filters_include_and_exclude_by_query_or_expression() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);

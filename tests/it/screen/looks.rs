@@ -15,17 +15,17 @@ fn snapshot_at(width: u16, height: u16) {
 }
 
 #[test]
-fn everything_is_seen_at_a_glance_at_80x24() {
+fn all_panes_fit_at_80x24() {
     snapshot_at(80, 24);
 }
 
 #[test]
-fn everything_is_seen_at_a_glance_at_120x40() {
+fn all_panes_fit_at_120x40() {
     snapshot_at(120, 40);
 }
 
 #[test]
-fn everything_is_seen_at_a_glance_at_200x60() {
+fn all_panes_fit_at_200x60() {
     snapshot_at(200, 60);
 }
 
@@ -176,7 +176,7 @@ fn a_size_that_changes_while_a_frame_is_drawn_is_safe() {
 }
 
 #[test]
-fn drawing_everything_anew_asks_the_terminal_nothing() {
+fn a_full_redraw_sends_the_terminal_no_query() {
     let directory = directory();
     let mut screen = Setup::new(80, 24).open(&two_logs(directory.path()));
     screen.wait_for_text("order 36");

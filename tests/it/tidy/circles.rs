@@ -226,7 +226,7 @@ fn below(src: &Path, path: &Path) -> String {
 }
 
 #[test]
-fn circles_are_found_and_nothing_else_is_one() {
+fn circles_are_found_without_false_positives() {
     let check = |texts: &[(&str, &str)], wanted: &[&str]| {
         let circles = Tree::new(texts.iter().copied()).circles();
         let seen: Vec<String> = circles.iter().map(Circle::to_string).collect();

@@ -202,7 +202,7 @@ fn item(code: &str) -> usize {
 }
 
 #[test]
-fn paths_are_seen_however_they_are_written() {
+fn paths_are_found_in_every_notation() {
     let text = r##"
         //! use crate::comment::A;
         use crate::{base::{Clock, bytes as sizes}, follow::*};

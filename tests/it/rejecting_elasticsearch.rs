@@ -15,7 +15,7 @@ type Judge = Box<dyn FnMut(&str, &Value) -> Option<Value> + Send>;
 type Other = Box<dyn FnMut(&str, &str) -> (u16, Value) + Send>;
 
 #[derive(Clone)]
-pub struct JudgingElasticsearch {
+pub struct RejectingElasticsearch {
     pub url: String,
     shared: Arc<Shared>,
 }
@@ -87,7 +87,7 @@ impl Backing {
     }
 }
 
-impl JudgingElasticsearch {
+impl RejectingElasticsearch {
     /// Answers as long as the process lives.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -100,7 +100,7 @@ impl JudgingElasticsearch {
             requests: Mutex::default(),
             rolling: Mutex::default(),
         });
-        let server = JudgingElasticsearch { url, shared };
+        let server = RejectingElasticsearch { url, shared };
         let serving = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {

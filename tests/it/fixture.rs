@@ -33,17 +33,17 @@ pub fn open_state(directory: &Path) -> Store {
 }
 
 /// A machine on which engines come and go.
-pub struct Bench {
+pub struct Fixture {
     pub home: TempDir,
 }
 
-impl Bench {
+impl Fixture {
     /// `sink`: what stands below `[sink.es]`, and whatever tables follow.
     pub fn new(sink: &str) -> Self {
-        let bench = Bench { home: TempDir::new().unwrap() };
-        fs::create_dir(bench.path("logs")).unwrap();
-        bench.configure(sink);
-        bench
+        let fixture = Fixture { home: TempDir::new().unwrap() };
+        fs::create_dir(fixture.path("logs")).unwrap();
+        fixture.configure(sink);
+        fixture
     }
 
     pub fn configure(&self, sink: &str) {
