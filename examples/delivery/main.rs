@@ -88,7 +88,7 @@ fn throughput(megabytes: u64) -> anyhow::Result<()> {
         fs::create_dir(&home)?;
         row("logwarden", bytes, run(&mut logwarden(&home, &settings)?, &server, lines)?);
         fs::remove_dir_all(&home)?;
-        if turn > 0 && rsyslog::is_there() {
+        if turn > 0 && rsyslog::is_installed() {
             // A part is enough: the cost of a byte is the same, and it takes its time.
             let few = lines::fill(&part, megabytes * 20_000, 0)?;
             let bytes = fs::metadata(&part)?.len();

@@ -25,7 +25,7 @@ pub const VARIANTS: [(&str, &str, &str); 2] = [
 ];
 
 /// `apt-get install rsyslog rsyslog-elasticsearch`
-pub fn is_there() -> bool {
+pub fn is_installed() -> bool {
     Path::new(PROGRAM).exists() && SENDER.iter().any(|module| Path::new(module).exists())
 }
 

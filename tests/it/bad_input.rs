@@ -186,7 +186,7 @@ fn a_full_disk_loses_nothing_and_delivery_resumes_when_space_is_free() {
     for number in 0..5000 {
         log.write_all(line(&format!("while full {number}")).as_bytes()).unwrap();
     }
-    wait_for("the word of the full disk", PATIENCE, || {
+    wait_for("the notice about the full disk", PATIENCE, || {
         small.fill();
         log.write_all(line("while full, too").as_bytes()).unwrap();
         engine.said().to_lowercase().contains("space").then_some(())

@@ -1,5 +1,5 @@
-//! Whatever is wrong with a month's key: the engine says it in its own words, that month waits, the others go on,
-//! nothing leaves in clear; and when it is mended, every line arrives once.
+//! Damaged, missing or replaced keys: the engine names the problem, the affected month waits, the others continue, and
+//! nothing leaves in plain text. Once the key is restored, every line arrives once.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,10 +15,10 @@ use crate::small_disk::SmallDisk;
 mod lost_directory;
 
 const APRIL: &str = "2021_April.key";
-/// Where keys lie when nothing is said.
+/// The directory of the keys when no other is configured.
 const DEFAULT: &str = "state/keys";
 
-/// Months into one file.
+/// Logs of several months, delivered to one file.
 struct Months {
     fixture: Fixture,
     keys: PathBuf,
@@ -26,7 +26,7 @@ struct Months {
 }
 
 impl Months {
-    /// With keys in a directory that is named, and so is never made by itself.
+    /// With an explicitly configured directory of keys, which is therefore never created automatically.
     fn new() -> Months {
         let months = Months::with_keys_in("keys");
         fs::create_dir(&months.keys).unwrap();
@@ -49,7 +49,7 @@ impl Months {
         Months { fixture, keys, number: 0 }
     }
 
-    /// One line more in each of these months.
+    /// Appends one line for each of these months.
     fn append(&mut self, months: &[&str]) {
         for month in months {
             self.number += 1;
@@ -62,7 +62,7 @@ impl Months {
         self.keys.join(name)
     }
 
-    /// All that was delivered, by the file it stood in; nothing of it is clear, and nothing comes twice.
+    /// The number of delivered lines of this month's file; checks that none is in plain text or delivered twice.
     fn delivered(&self, month: &str) -> usize {
         let text = fs::read_to_string(self.fixture.path("out.jsonl")).unwrap();
         assert!(!text.contains("CLIENTID"), "{text}");
@@ -79,14 +79,14 @@ impl Months {
     }
 }
 
-/// What it is called, how it comes about, what is said, and what mends it.
+/// Name, cause, expected message and remedy.
 type Damage = (&'static str, fn(&Path), &'static str, fn(&Months));
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// As from a backup.
+/// As if restored from a backup.
 fn put_back(months: &Months) {
     let (key, kept) = (months.key(APRIL), months.fixture.path("kept").join(APRIL));
     if fs::symlink_metadata(&key).is_ok() {
@@ -201,7 +201,7 @@ fn a_month_with_an_unusable_key_waits_and_the_others_continue() {
     }
 }
 
-/// A month that needs a new key waits where none can be made.
+/// A month that needs a new key waits while none can be created.
 #[test]
 fn a_key_that_cannot_be_created_blocks_its_month() {
     for name in ["full", "read-only"] {
@@ -232,7 +232,7 @@ fn a_key_that_cannot_be_created_blocks_its_month() {
     }
 }
 
-/// Its key is there, and its name finds no room, or half of it does, in the list of used ones.
+/// The key exists, but the disk has no space for its name, or only for half of it, in the list of used keys.
 #[test]
 fn a_list_that_cannot_grow_blocks_the_month() {
     for room in [0, 20] {
@@ -241,7 +241,7 @@ fn a_list_that_cannot_grow_blocks_the_month() {
         months.append(&["Apr"]);
         assert_eq!(months.fixture.once().0, Some(0));
         program::expect(&mut months.fixture.beside(&["keys", "new", "2021_May"]), 0);
-        // A page that is begun has room.
+        // A partly filled page still has space.
         let list = months.key("used");
         let mut text = fs::read(&list).unwrap();
         text.resize(4096 - room - 1, b'-');
@@ -265,7 +265,7 @@ fn a_list_that_cannot_grow_blocks_the_month() {
     }
 }
 
-/// A backup that finds no room, or was killed, is completed by the next one.
+/// A backup that ran out of disk space, or was killed, is completed by the next one.
 #[test]
 fn an_interrupted_backup_is_completed_by_the_next() {
     let mut months = Months::new();
@@ -289,7 +289,7 @@ fn an_interrupted_backup_is_completed_by_the_next() {
     assert!(code == Some(0) && said.contains("0 copied") && said.contains("2 there"), "{said}");
 }
 
-/// The state knows which keys were used: what a person does with keys then keeps their places.
+/// The state knows which keys were used, so new keys never take their names.
 #[test]
 fn after_the_loss_of_all_keys_delivery_continues_with_new_ones() {
     let mut months = Months::with_keys_in(DEFAULT);
@@ -302,7 +302,7 @@ fn after_the_loss_of_all_keys_delivery_continues_with_new_ones() {
     let advice = |month: &str| format!("keys rotate {month} --keys {}", months.keys.display());
     let any = ["2021_April", "2021_May"].iter().any(|month| said.contains(&advice(month)));
     assert!(any, "{said}");
-    assert!(!months.keys.exists(), "it is not made anew");
+    assert!(!months.keys.exists(), "the directory is not created again");
     let check = program::run(&mut months.fixture.beside(&["check"]));
     let check = program::text(&check.stdout);
     assert!(check.contains("not found: key ") && check.contains(&advice("2021_May")), "{check}");
@@ -313,7 +313,7 @@ fn after_the_loss_of_all_keys_delivery_continues_with_new_ones() {
     assert_eq!(check.status.code(), Some(1), "{}", program::text(&check.stdout));
     let new = ask(&["keys", "new", "2021_April"]);
     assert!(program::text(&new.stderr).contains("was used but is missing"), "{new:?}");
-    // What is named may be of another machine.
+    // A directory given with `--keys` may belong to another machine.
     let other = months.fixture.path("other");
     let named = |arguments: &[&str]| {
         let mut command = months.fixture.beside(arguments);

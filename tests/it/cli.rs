@@ -9,7 +9,7 @@ use tempfile::TempDir;
 mod commands;
 mod service;
 
-/// The binary with a home of its own and nothing of ours in its environment.
+/// The binary with a home of its own, without this machine's environment.
 struct Program {
     home: TempDir,
 }
@@ -200,7 +200,7 @@ fn every_commented_default_is_a_setting_that_exists() {
     let (mut text, mut uncommented) = (String::new(), 0);
     for line in printed.lines() {
         let setting = line.starts_with("# ") && is_setting(line);
-        // The example of how a later layer changes a rule stands in the head of the file.
+        // The head of the file contains an example of how a later layer changes a rule.
         let line = if setting && !line.starts_with("#   ") {
             uncommented += 1;
             &line[2..]
@@ -333,7 +333,7 @@ fn parse_prints_one_document_per_event_with_its_format() {
     assert!(texts("/message")[1].contains("app.py"));
     assert_eq!(texts("/log/file/path"), [&file; 3]);
 
-    // The same bytes as a stream, and with the zone of the times named.
+    // The same bytes as a stream, with an explicit time zone.
     let mut child = program
         .command(&["parse", "--tz", "Europe/Berlin"])
         .stdin(Stdio::piped())
@@ -360,7 +360,7 @@ fn parse_prints_events_of_a_slow_stream_as_they_arrive() {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     for number in 0..3 {
         writeln!(input, "{{\"level\":\"info\",\"message\":\"line {number}\"}}").unwrap();
-        // Blocks until it is there: the stream stays open.
+        // Blocks until the line arrives: the stream stays open.
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         assert!(line.contains(&format!("\"message\":\"line {number}\"")), "{line}");

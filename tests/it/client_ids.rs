@@ -1,5 +1,5 @@
-//! What left sealed is found again by whoever has the keys: by a query, by `find`, and by `erase`, which takes it
-//! out of the archive, of dead letters and of Elasticsearch.
+//! Sealed values can be found again with the keys: by a query, by `find`, and by `erase`, which deletes their events
+//! from the archive, the dead letters and Elasticsearch.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -82,7 +82,7 @@ impl Fixture {
         assert_eq!(out.trim(), expected.to_string(), "{query}");
     }
 
-    /// Place → events.
+    /// Name of each store, the number of its events, and the number of those printed as newest.
     fn found(&self, client: &str) -> Vec<(String, u64, usize)> {
         let output = run(&mut self.command(&["find", "--json", "--client", client]));
         let printed = text(&output.stdout);
@@ -96,7 +96,7 @@ impl Fixture {
     }
 }
 
-/// As Elasticsearch does: by the tags that a query names, in any field that ends like one.
+/// Answers a search as Elasticsearch does: by the tags in the query, in any field whose name ends like a tag field.
 fn answer(server: &RejectingElasticsearch, asked: &str, body: &str) -> (u16, Value) {
     let (path, verb) = asked.split('?').next().unwrap().rsplit_once('/').unwrap();
     assert_eq!(path, "POST /error,logwarden-*", "only the indexes of the sink");
@@ -154,7 +154,7 @@ fn a_query_for_a_complete_id_finds_its_sealed_values_in_all_months() {
     assert!(err.contains("sealed") && err.contains("`client_id:VALUE`"), "{err}");
     let (_, err) = fixture.said(&["search", "ip:10.0.0.0/8"], 2);
     assert!(err.contains("a whole address"), "{err}");
-    // One key cannot be used: the other months are searched, and it is said.
+    // One key is unusable: this is reported, and the other months are searched.
     let key = fixture.path("state/keys/2021_April.key");
     let whole = fs::read(&key).unwrap();
     fs::write(&key, "lwkey1.AAAA").unwrap();
@@ -195,7 +195,7 @@ fn find_prints_the_number_per_target_and_the_newest_events() {
     assert!(err.contains("sink es") && err.contains("403") && err.contains("`read`"), "{err}");
 }
 
-/// For a person: it steers no terminal and makes no line of its own, also behind a pipe.
+/// Text for people never contains terminal controls or extra line breaks, also if it is piped.
 #[test]
 fn a_decrypted_value_stays_on_its_line() {
     let fixture = Fixture::new();
@@ -212,7 +212,7 @@ fn a_decrypted_value_stays_on_its_line() {
     assert_eq!(document["client_id"], "ID\u{1b}]0;x\u{7}\nforged");
 }
 
-/// On demand, where the key is there, and written down.
+/// On demand, if the key exists; each decryption is recorded in the audit log.
 #[test]
 fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
     let fixture = Fixture::shipped();
@@ -223,17 +223,17 @@ fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
     let search = ["search", "client_id:CLIENTID2", "--format", "json"];
     let (closed, _) = fixture.said(&search, 0);
     assert!(closed.contains("enc1.") && !closed.contains("CLIENTID2"), "{closed}");
-    assert!(audit().is_empty(), "nothing was opened");
+    assert!(audit().is_empty(), "nothing was decrypted");
     let (open, _) = fixture.said(&[&search[..], &["--open"]].concat(), 0);
     let documents: Vec<Value> =
         open.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(documents[0]["client_id"], "CLIENTID2");
     assert_eq!(documents[1]["CLIENT ID"], "CLIENTID2");
     assert!(!open.contains("enc1."), "{open}");
-    let told = audit();
-    let months: Vec<&Value> = told.iter().map(|line| &line["month"]).collect();
+    let records = audit();
+    let months: Vec<&Value> = records.iter().map(|line| &line["month"]).collect();
     assert_eq!(months, ["2021_March", "2021_April"]);
-    assert!(told.iter().all(|line| line["by"] == "search" && line["file"] == "the archive"));
+    assert!(records.iter().all(|line| line["by"] == "search" && line["file"] == "the archive"));
     assert!(!fs::read_to_string(fixture.path("state/audit.jsonl")).unwrap().contains("CLIENTID"));
 
     let find = ["find", "--client", "CLIENTID2", "--json", "--open"];
@@ -248,7 +248,7 @@ fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
     fixture.said(&["search", "a", "--open", "--format", "csv"], 2);
     fixture.said(&["search", "a", "logs_2021_Apr.txt", "--view"], 2);
     fixture.said(&["find", "--client", "CLIENTID2", "--view"], 2);
-    // What cannot be opened stays, and is said.
+    // Tokens that cannot be decrypted are printed unchanged, and this is reported.
     fs::remove_file(fixture.path("state/keys/2021_March.key")).unwrap();
     let (open, err) = fixture.said(&["search", "*", "--format", "json", "--open"], 1);
     assert_eq!(
@@ -287,7 +287,7 @@ fn erase_asks_first_then_deletes_the_events_from_every_store() {
     assert_eq!(fixture.server.documents().len(), 3);
     fixture.counts("*", 3);
     fixture.counts("client_id:CLIENTID3", 2);
-    // Nothing of it is read again, and what comes in goes on.
+    // Erased events are not read again, and new ones are delivered.
     let more = format!("{APRIL}{}", MARCH.replace("03-02", "04-09"));
     fs::write(fixture.path("logs_2021_Apr.txt"), more).unwrap();
     expect(&mut fixture.command(&["--no-ui", "--once"]), 0);
@@ -297,7 +297,7 @@ fn erase_asks_first_then_deletes_the_events_from_every_store() {
     assert!(err.contains("nothing was found"), "{err}");
 }
 
-/// What `erase` says on a terminal where this is typed.
+/// The output of `erase` on a terminal on which this is typed.
 fn typed(fixture: &Fixture, answer: &str) -> String {
     let size = PtySize { rows: 40, cols: 200, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
@@ -310,11 +310,11 @@ fn typed(fixture: &Fixture, answer: &str) -> String {
     command.env("HOME", fixture.home.path());
     let mut child = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
-    // The terminal keeps it until somebody asks.
+    // The terminal keeps the input until the program reads it.
     let mut keys = pair.master.take_writer().unwrap();
     keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
     let mut said = Vec::new();
-    // Its end is an error on Linux.
+    // Linux reports the end of a pseudo terminal as an error.
     let _ = pair.master.try_clone_reader().unwrap().read_to_end(&mut said);
     assert!(child.wait().unwrap().success());
     String::from_utf8(said).unwrap()
@@ -323,7 +323,7 @@ fn typed(fixture: &Fixture, answer: &str) -> String {
 #[test]
 fn erase_requires_typing_the_id_and_deletes_dead_letters_that_hold_it() {
     let fixture = Fixture::new();
-    fixture.server.judge(|_, document| match document["message"].as_str() {
+    fixture.server.reply_to_items(|_, document| match document["message"].as_str() {
         Some("d" | "e") => RejectingElasticsearch::refuse(400, "document_parsing_exception", "no"),
         _ => None,
     });
@@ -351,8 +351,8 @@ fn erase_requires_typing_the_id_and_deletes_dead_letters_that_hold_it() {
     assert!(said.contains("(error,logwarden-*): 2 events erased"), "{said}");
     assert!(said.contains(&format!("not searched: {}", out.display())), "{said}");
     assert_eq!(fixture.found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
-    // The letter of another id stays, and is delivered where it may be; nothing erased comes back.
-    fixture.server.judge(|_, _| None);
+    // The dead letter of another id stays and is delivered once it is accepted; no erased event is delivered again.
+    fixture.server.reply_to_items(|_, _| None);
     fixture.said(&["dead-letters", "replay"], 0);
     assert_eq!(fixture.found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
     assert_eq!(fixture.found("CLIENTID3").last().unwrap().1, 2);

@@ -1,4 +1,5 @@
-//! `.gz` and `.zst`: what rotation compressed goes on where it was left, whatever else is compressed is read too.
+//! `.gz` and `.zst`: a file that rotation compressed is read on from its last offset; other compressed files are read
+//! from their start.
 
 mod idle;
 
@@ -19,7 +20,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
-    // As the program does it.
+    // The same settings as the `zstd` program.
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     encoder.include_checksum(true).unwrap();
     encoder.write_all(bytes).unwrap();
@@ -29,7 +30,7 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
 type Pack = fn(&[u8]) -> Vec<u8>;
 const PACKS: [(&str, Pack); 2] = [("gz", gzip), ("zst", zstd)];
 
-/// As `gzip FILE` does it: a new file with the time of the old one, which goes at the end.
+/// Compresses like `gzip FILE`: creates a new file with the time of the old one, then deletes the old one.
 pub fn pack(path: &Path, ending: &str, pack: Pack) {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     let packed = path.with_extension(format!("{}.{ending}", path.extension().unwrap().display()));
@@ -48,7 +49,7 @@ fn compressed_files_are_read_as_their_plain_content() {
         let mut fixture = Fixture::new(&["*"]);
         fixture.once = once;
         fixture.append("one.gz", gzip(lines("a", 0..40_000).as_bytes()));
-        // In a row, and the last line without its end.
+        // Two streams in a row, the last line without a line end.
         fixture.append("two.gz", gzip(lines("b", 0..10).as_bytes()));
         fixture.append("two.gz", gzip((lines("b", 10..20) + "end").as_bytes()));
         fixture.append("three.zst", zstd(lines("c", 0..10).as_bytes()));
@@ -69,7 +70,7 @@ fn compressed_files_are_read_as_their_plain_content() {
         let before = fixture.consumer.events.len();
         fixture.restart();
         fixture.until("unpacked again", |fixture| fixture.log().ends().len() == 6);
-        assert_eq!(fixture.consumer.events.len(), before, "nothing comes again");
+        assert_eq!(fixture.consumer.events.len(), before, "nothing is read again");
         assert_eq!(fixture.log().notices(), []);
     }
 }
@@ -94,7 +95,7 @@ fn the_rest_of_a_file_compressed_while_no_engine_ran_is_read_from_the_compressed
             let rest = &fixture.consumer.events[2000..];
             let first = rest.iter().find(|event| event.text == line("a", 2000)).unwrap();
             assert_eq!((first.generation, first.bounds.0), (generation, at), "{ending} {paths:?}");
-            // Renumbered by the next rotation, and everything still stands.
+            // Renumbered by the next rotation: nothing is read again.
             fixture.close();
             let name = |number: u32| format!("app.log.{number}.{ending}");
             fs::rename(fixture.path(&name(1)), fixture.path(&name(2))).unwrap();
@@ -110,7 +111,7 @@ fn a_restart_in_the_middle_of_a_compressed_file_continues_at_its_offset() {
     fixture.append("app.log.1.gz", gzip(lines("a", 0..60_000).as_bytes()));
     fixture.open();
     fixture.until("the generation", |fixture| !fixture.log().generations().is_empty());
-    // One batch at a time, each in another life of ours.
+    // One batch per start of the log.
     while fixture.consumer.events.len() < 60_000 {
         fixture.read_one_batch();
         fixture.restart();
@@ -132,7 +133,7 @@ fn bytes_read_before_compression_are_not_read_again() {
     fixture.until("it is found", |fixture| {
         fixture.log().files().iter().any(|file| file.facts().path.ends_with("app.log.1.gz"))
     });
-    // The time after which it would be taken for a file of its own.
+    // Longer than the time after which the file would count as one of its own.
     std::thread::sleep(Duration::from_millis(2500));
     fixture.expect_lines(numbered(0..200));
     fixture.restart();
@@ -179,7 +180,7 @@ fn a_stream_that_is_still_written_is_waited_for() {
 fn bytes_before_the_damage_are_read_and_the_damage_is_reported() {
     for (ending, packed) in PACKS {
         let mut fixture = Fixture::new(&["app.*"]);
-        // Too little alike to become one block of a few bytes.
+        // Lines so different that they do not compress to one small block.
         let texts: Vec<String> = (0..60_000u64)
             .map(|n| format!("{{\"n\":{}}}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
             .collect();
@@ -198,20 +199,20 @@ fn bytes_before_the_damage_are_read_and_the_damage_is_reported() {
         };
         fixture
             .until("it is said", |fixture| said(fixture) && fixture.log().generations().len() == 2);
-        fixture.until("the rest of it is told", |fixture| fixture.consumer.events.len() > 2);
+        fixture.until("the rest of it is read", |fixture| fixture.consumer.events.len() > 2);
         fixture.drain();
         let found: Vec<&str> =
             fixture.texts().into_iter().filter(|text| *text != "beside").collect();
         assert!(found.len() > 1000 && found.len() < 60_000, "{ending}: {}", found.len());
         assert!(found[..1000].iter().eq(texts[..1000].iter()), "{ending}");
-        // An intact one in its place.
+        // Replaced by an intact file.
         fs::write(
             fixture.path(&format!("app.{ending}")),
             packed((texts.join("\n") + "\n").as_bytes()),
         )
         .unwrap();
         fixture.until("all", |fixture| fixture.texts().last() == Some(&texts[59_999].as_str()));
-        fixture.until("nothing is said", |fixture| fixture.log().notices().is_empty());
+        fixture.until("no notice", |fixture| fixture.log().notices().is_empty());
     }
 }
 
@@ -231,7 +232,7 @@ fn a_stream_that_stays_incomplete_is_read_to_its_last_byte() {
     fixture.until("all", |fixture| fixture.texts().last() == Some(&line("a", 49_999).as_str()));
 }
 
-/// Everything as from the plain file, and the ids too.
+/// The same events with the same ids as from the plain file.
 #[test]
 fn parse_stats_and_search_read_compressed_files() {
     let home = TempDir::new().unwrap();
@@ -255,7 +256,7 @@ fn parse_stats_and_search_read_compressed_files() {
             serde_json::from_str(parsed.lines().nth(28_123).unwrap()).unwrap();
         assert_eq!(found["message"], "number 28123");
         assert_eq!(found["event"]["id"], line["event"]["id"]);
-        // Cut in the middle: what stands before is told, and then that it is not all.
+        // Truncated in the middle: the events before are printed, and the truncation is reported.
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         for arguments in [&["stats"][..], &["parse"], &["search", "number"]] {
@@ -271,7 +272,7 @@ fn parse_stats_and_search_read_compressed_files() {
     }
 }
 
-/// With the real binary: rotated, compressed and killed at any moment, every line stands in the archive once.
+/// With the real binary: rotated, compressed and killed at any moment, every line is in the archive once.
 #[test]
 fn kills_while_rotation_compresses_leave_every_line_once() {
     let seed = program::seed("kills_while_rotation_compresses");
@@ -295,7 +296,7 @@ fn kills_while_rotation_compresses_leave_every_line_once() {
             .unwrap();
         written
     };
-    // Large enough to be killed within.
+    // Large enough for a kill during compression.
     write(100_000);
     for round in 0..12 {
         let engine = Engine::start(home, &state, &[&glob]);
@@ -333,7 +334,7 @@ fn a_run_that_could_not_decompress_a_whole_file_fails() {
     let damaged = [
         whole[..whole.len() / 2].to_vec(),
         changed(whole.len() / 2),
-        // Its checksum, so that nobody knows which bytes are wrong.
+        // A wrong checksum: it is unknown which bytes are damaged.
         changed(whole.len() - 6),
     ];
     for (bytes, code) in damaged.into_iter().map(|bytes| (bytes, 3)).chain([(whole.clone(), 0)]) {
@@ -349,8 +350,8 @@ fn a_run_that_could_not_decompress_a_whole_file_fails() {
                 .arg(home.path().join("*.gz")));
             let said = program::text(&output.stderr);
             assert_eq!(output.status.code(), Some(code), "{said}");
-            let told = said.contains("1 compressed file damaged or truncated");
-            assert_eq!(told, code == 3, "{said}");
+            let is_reported = said.contains("1 compressed file damaged or truncated");
+            assert_eq!(is_reported, code == 3, "{said}");
         }
     }
 }

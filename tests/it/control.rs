@@ -1,4 +1,4 @@
-//! The control socket takes any input, and only so much of it.
+//! The control socket handles any input, and limits its size.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -41,7 +41,7 @@ fn an_overlong_or_incomplete_request_is_rejected_once_and_never_split() {
     let status = b"{\"request\":\"status\"}\n";
     for request in [[&[b'x'; 70_000], &status[..]].concat(), status[..status.len() - 1].to_vec()] {
         let mut stream = fixture.connect();
-        // The engine may have closed its side before all of it is written.
+        // The engine may close its side before everything is written.
         let _ = stream.write_all(&request);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut replies = Vec::new();

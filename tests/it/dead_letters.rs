@@ -1,4 +1,5 @@
-//! What a target refuses for good is kept, can be looked at, sent again and dropped, with an engine and without.
+//! Events that a target rejects permanently are kept and can be listed, replayed and deleted, with or without a running
+//! engine.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -24,7 +25,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Documents whose `number` is no number are refused.
+    /// Its server rejects documents whose `number` is not a number.
     fn new(more: &str) -> Self {
         let fixture =
             Fixture { home: TempDir::new().unwrap(), server: RejectingElasticsearch::start() };
@@ -36,7 +37,7 @@ impl Fixture {
             fixture.server.url
         );
         fs::write(fixture.path("config.toml"), text).unwrap();
-        fixture.server.judge(|_, document| {
+        fixture.server.reply_to_items(|_, document| {
             let wrong = document["number"].is_string();
             let reason = format!("failed to parse field [number] of {}", document["number"]);
             wrong
@@ -62,10 +63,10 @@ impl Fixture {
         command
     }
 
-    /// Exit code, standard output and what else it said.
+    /// Returns the exit code, standard output and standard error.
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = program::run(&mut self.command(arguments));
-        let code = output.status.code().expect("it ends by itself");
+        let code = output.status.code().expect("it ends on its own");
         (code, program::text(&output.stdout), program::text(&output.stderr))
     }
 
@@ -77,7 +78,7 @@ impl Fixture {
         Engine::spawn(self.home.path(), &mut self.command(&["--no-ui"]))
     }
 
-    /// What lies there, as a program reads it.
+    /// The stored dead letters, as JSON.
     fn kept(&self) -> Vec<Value> {
         let (_, out, _) = self.letters(&["show", "--json"]);
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -88,7 +89,7 @@ impl Fixture {
     }
 
     fn mend(&self) {
-        self.server.judge(|_, _| None);
+        self.server.reply_to_items(|_, _| None);
     }
 }
 
@@ -142,7 +143,7 @@ fn a_dead_letter_names_target_event_and_reason_and_is_delivered_once_the_cause_i
     let indexes: Vec<String> =
         fixture.server.documents().into_iter().map(|(index, _)| index).collect();
     assert_eq!(indexes, ["errors", "logwarden-2026.11.20", "logwarden-2026.11.20"]);
-    assert_eq!(fixture.letters(&["replay"]).0, 0, "nothing is left to do");
+    assert_eq!(fixture.letters(&["replay"]).0, 0, "there is nothing left to replay");
 }
 
 #[test]
@@ -163,14 +164,14 @@ fn the_engine_that_owns_the_state_replays_and_drops() {
     let (code, _, said) = fixture.letters(&["replay"]);
     assert_eq!((code, said.contains("1 delivered")), (0, true), "{said}");
     fixture.wait_for_documents(2);
-    // It goes on as before.
+    // Delivery continues as before.
     fixture.append(&line("info", "2"));
     fixture.wait_for_documents(3);
     assert!(fixture.kept().is_empty());
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
 }
 
-/// Delivered in the first request, killed in the second: the next replay repeats, and nothing is lost.
+/// The first request is delivered, the kill is in the second: the next replay repeats it, and nothing is lost.
 #[test]
 fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     let fixture = Fixture::new("");
@@ -181,10 +182,10 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     }
     assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
     let before = fixture.server.requests();
-    // The second request is not answered before we say so.
+    // The second request is not answered until the test allows it.
     let (release, released) = mpsc::channel::<()>();
     let mut items = 0;
-    fixture.server.judge(move |_, _| {
+    fixture.server.reply_to_items(move |_, _| {
         items += 1;
         if items == 6 {
             let _ = released.recv();
@@ -203,12 +204,12 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     assert_eq!((fixture.server.documents().len(), fixture.kept().len()), (9, 0));
 }
 
-/// Every tenth is refused. The first item of each run says that it is there, and waits to be released.
+/// Rejects every tenth event. The first item of each run reports its arrival and waits to be released.
 fn refuse_every_tenth(server: &RejectingElasticsearch) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (arrived, arrival) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let mut gate = Some((arrived, released));
-    server.judge(move |_, document| {
+    server.reply_to_items(move |_, document| {
         if let Some((arrived, released)) = gate.take() {
             let _ = arrived.send(());
             let _ = released.recv();
@@ -229,7 +230,7 @@ fn truncate(path: &Path) {
     OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
 }
 
-/// Its log no longer holds what the reply refuses.
+/// The log no longer contains the events that the reply rejects.
 #[test]
 fn events_rejected_after_their_log_was_truncated_are_kept() {
     let fixture = Fixture::new("");
@@ -254,8 +255,8 @@ fn events_rejected_after_their_log_was_truncated_are_kept() {
     }
 }
 
-/// Truncated and killed at random moments around the reply: each line is a document, a letter, or stood behind the
-/// cursor when the program was killed, and is counted as lost by the next run.
+/// Truncated and killed at random moments around the reply: each line is a document or a dead letter, or it was after
+/// the cursor at the kill and is counted as lost by the next run.
 #[test]
 fn a_kill_around_a_truncation_and_a_rejection_never_loses_events_silently() {
     let mut random = Random(program::seed("refused"));
@@ -306,19 +307,19 @@ fn a_full_store_blocks_its_sink_and_deletes_nothing() {
         fixture.append(&line("info", number));
     }
     let engine = fixture.engine();
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         let said = engine.said();
         let full = said.contains("dead_letters.most (1.0 KiB)");
         (full && said.contains("raise it")).then_some(())
     });
-    // The archive goes on.
+    // The archive continues.
     fixture.append(&line("info", "2"));
     let state = fixture.path("state");
     wait_for("the archive", PATIENCE, || {
         (program::archived(fixture.home.path(), &state, "*") == 4).then_some(())
     });
     assert!(engine.terminate().success());
-    // Without a mended target and without room nothing passes; with room it does.
+    // While the target rejects it and the store is full, the sink is blocked; with free space it continues.
     let more = fs::read_to_string(fixture.path("config.toml")).unwrap().replace("1KiB", "1MiB");
     fs::write(fixture.path("config.toml"), more).unwrap();
     assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
@@ -335,22 +336,22 @@ fn a_full_disk_blocks_the_sink_until_space_is_free() {
         fixture.append(&line("info", number));
     }
     let engine = fixture.engine();
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         let said = engine.said();
         (said.contains("No space left") && said.contains("/dead-letters/es")).then_some(())
     });
     let state = fixture.path("state");
     let archived = |events| program::archived(fixture.home.path(), &state, "*") == events;
-    wait_for("the archive, which goes on", PATIENCE, || archived(3).then_some(()));
+    wait_for("the archive, which continues", PATIENCE, || archived(3).then_some(()));
     assert!(fixture.kept().is_empty());
     disk.make_room();
     fixture.append(&line("info", "3"));
     wait_for("the letter", PATIENCE, || (fixture.kept().len() == 1).then_some(()));
     wait_for("the rest", PATIENCE, || (fixture.server.documents().len() == 3).then_some(()));
-    // It ends as a run with dead letters does.
+    // The exit code is that of a run with dead letters.
     assert_eq!(engine.terminate().code(), Some(3));
     assert_eq!((fixture.kept().len(), fixture.server.documents().len()), (1, 3));
-    // Nothing is left of what found no room.
+    // No partly written dead letter is left.
     assert_eq!(fixture.letters(&["list"]).0, 0);
 }
 

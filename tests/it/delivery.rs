@@ -1,4 +1,4 @@
-//! From files through the real log, state and worker into a file: every line once, whatever happens between.
+//! From files through the real log, state and worker into a file: every line once, despite stops and kills.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -23,7 +23,7 @@ use super::fixture::open_state;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A machine with logs, a state directory and an output file; engines come and go on it.
+/// A directory with logs, a state and an output file, in which engines are started and stopped.
 struct Machine {
     scratch: TempDir,
     written: BTreeMap<usize, u64>,
@@ -129,7 +129,7 @@ impl Machine {
     fn is_complete_and_unique(&self) {
         let arrived = self.arrived();
         let expected: u64 = self.written.values().sum();
-        assert_eq!(arrived.values().find(|times| **times > 1), None, "a line came twice");
+        assert_eq!(arrived.values().find(|times| **times > 1), None, "a line was delivered twice");
         assert_eq!(arrived.len() as u64, expected);
     }
 }
@@ -144,7 +144,7 @@ impl Engine {
         }
     }
 
-    /// As by SIGTERM.
+    /// Stops like SIGTERM.
     async fn stop(self) -> SinkStatus {
         self.stop.cancel();
         self.end().await
@@ -157,7 +157,7 @@ impl Engine {
         status
     }
 
-    /// As by SIGKILL, as far as one process can: nothing is drained, committed or written any more.
+    /// Ends like SIGKILL, as far as that is possible within one process: nothing more is drained, committed or written.
     async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;

@@ -1,5 +1,5 @@
-//! Signals that come before the engine listens are obeyed all the same. The configuration is a pipe: while it is read,
-//! the program has begun, and nothing else has.
+//! Signals that arrive before the engine listens are obeyed too. The configuration is a pipe: while it is read, the
+//! program has started, but nothing else has.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -74,7 +74,7 @@ fn an_early_stop_signal_ends_the_engine_cleanly() {
     assert!(ended.success(), "{ended:?}");
 }
 
-/// Where nobody is going to listen, it ends like any program.
+/// Without an engine that will handle the signal, the program is terminated by it.
 #[test]
 fn a_command_without_an_engine_is_terminated_by_an_early_signal() {
     use std::os::unix::process::ExitStatusExt;

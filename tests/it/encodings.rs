@@ -70,7 +70,7 @@ fn s21_utf16_that_grows_byte_by_byte_is_read_correctly_through_restarts() {
         assert_eq!(fixture.texts(), expected, "{way:?}");
         assert_eq!(fixture.store().generations()[0].encoding, way.encoding());
         expect_places(&fixture, way);
-        // Read again from the beginning, all at once: the same events.
+        // Read again from the beginning in one go: the same events.
         let before = std::mem::take(&mut fixture.consumer);
         fixture.restart();
         fixture.until("all again", |fixture| fixture.consumer.events.len() == before.events.len());
@@ -82,7 +82,7 @@ fn s21_utf16_that_grows_byte_by_byte_is_read_correctly_through_restarts() {
 fn s21_long_files_are_read_across_buffer_boundaries() {
     for way in WAYS {
         let mut fixture = Fixture::new(&["app.log"]);
-        // Lines of odd lengths, with surrogate pairs at every offset; the beginning is plain, for the detection.
+        // Lines of odd lengths, with surrogate pairs at every offset; the beginning is ASCII, for the detection.
         let pairs = |n: usize| if n < 30 { String::new() } else { "a😀".repeat(n % 17) };
         let text: String =
             (0..9000).map(|n| format!("{{\"n\":{n},\"t\":\"{}\"}}\n", pairs(n))).collect();

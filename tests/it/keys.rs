@@ -1,5 +1,5 @@
-//! `logwarden keys` and `logwarden decrypt`, through the real binary: what was sealed opens with nothing but the
-//! keys directory.
+//! `logwarden keys` and `logwarden decrypt`, through the real binary: the keys directory alone is enough to decrypt
+//! sealed values.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ impl Case {
         command
     }
 
-    /// Its standard output, where it exits so; and its standard error.
+    /// Returns standard output and standard error; checks the exit code.
     #[track_caller]
     fn run(&self, arguments: &[&str], code: i32) -> (String, String) {
         let output = run(&mut self.command(arguments));
@@ -94,36 +94,36 @@ fn keys_are_created_listed_checked_and_rotated() {
     case.run(&["keys", "new"], 0);
 }
 
-/// Of mode 0400, as an operator who is careful leaves it: what another name still shows is zeros. A superuser could
-/// write to it anyway.
+/// A key of mode 0400 is overwritten: a second link to it shows zeros. Runs as another user, because root can write to
+/// any file.
 #[test]
 fn a_read_only_key_is_overwritten_too() {
     use std::os::unix::fs::{MetadataExt, chown};
     use std::os::unix::process::CommandExt;
 
     let case = Case::new();
-    let nobody = 65_534;
+    let other_user = 65_534;
     let superuser = case.home.path().metadata().unwrap().uid() == 0;
-    let as_nobody = |arguments: &[&str]| {
+    let as_other_user = |arguments: &[&str]| {
         let mut command = case.command(arguments);
         if superuser {
-            command.uid(nobody).gid(nobody);
+            command.uid(other_user).gid(other_user);
         }
         command.output()
     };
     if superuser {
-        chown(case.home.path(), Some(nobody), Some(nobody)).unwrap();
+        chown(case.home.path(), Some(other_user), Some(other_user)).unwrap();
     }
-    match as_nobody(&["keys", "new", "2021_April"]) {
+    match as_other_user(&["keys", "new", "2021_April"]) {
         Ok(made) => assert!(made.status.success(), "{}", text(&made.stderr)),
-        // The program lies where another user may not look.
+        // The binary is in a directory that another user cannot access.
         Err(error) => return println!("SKIPPED: {error}"),
     }
     let (key, other) = (case.keys.join("2021_April.key"), case.home.path().join("other"));
     std::fs::hard_link(&key, &other).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
     let destroy = ["keys", "destroy", "2021_April", "--confirm", "2021_April"];
-    let destroyed = as_nobody(&destroy).unwrap();
+    let destroyed = as_other_user(&destroy).unwrap();
     assert!(destroyed.status.success(), "{}", text(&destroyed.stderr));
     let left = std::fs::read(&other).unwrap();
     assert!(!left.is_empty() && left.iter().all(|byte| *byte == 0), "{left:?}");
@@ -202,7 +202,8 @@ fn decrypt_copies_all_other_bytes_unchanged_and_counts_undecrypted_tokens() {
     assert!(err.contains("1 × invalid token: truncated or modified"), "{err}");
 }
 
-/// [Audit] Actor opened what is written down; where nothing can be written it is said, and the keys still open.
+/// [Audit] Each decryption is recorded with its actor. If the audit log cannot be written, this is reported, and
+/// decryption still works.
 #[test]
 fn decrypt_records_each_decryption_in_the_audit_log_without_values() {
     let case = Case::new();
@@ -219,21 +220,22 @@ fn decrypt_records_each_decryption_in_the_audit_log_without_values() {
     assert_eq!(lines().len(), 1);
     assert_eq!(lines()[0]["file"], "the command line");
     assert_eq!(audit.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    // One line for the first of each month, one for their number.
+    // One record for the first value of each month, one for their number.
     let file = case.home.path().join("CLIENTID2.jsonl");
     std::fs::write(&file, format!("{one}\n{one}\n{other}\n{one}\n")).unwrap();
     case.run(&["decrypt", &file.display().to_string()], 0);
     let found = lines().split_off(1);
-    let told = |line: &serde_json::Value| (line["month"].clone(), line["values"].clone());
+    let month_and_values =
+        |line: &serde_json::Value| (line["month"].clone(), line["values"].clone());
     let expected = [("2021_April", None), ("2021_May", None), ("2021_April", Some(3))];
     let expected = expected.map(|(month, values)| (month.into(), values.into()));
     assert_eq!(
-        found.iter().map(told).collect::<Vec<(serde_json::Value, serde_json::Value)>>(),
+        found.iter().map(month_and_values).collect::<Vec<(serde_json::Value, serde_json::Value)>>(),
         expected
     );
     assert!(found[0]["file"].as_str().unwrap().ends_with("/[sealed].jsonl"), "{found:?}");
     assert!(found.iter().all(|line| line["by"] == "decrypt" && line["field"] == "clientid"));
-    // Nothing can be written.
+    // The audit log cannot be written.
     std::fs::remove_file(&audit).unwrap();
     std::fs::create_dir(&audit).unwrap();
     let (out, err) = case.run(&["decrypt", &file.display().to_string()], 0);
@@ -245,7 +247,7 @@ fn decrypt_records_each_decryption_in_the_audit_log_without_values() {
 fn an_endless_stream_uses_constant_memory() {
     let case = Case::new();
     let one = case.seal("2021_April", "CLIENTID2");
-    // No line end, and nothing but what a token could consist of.
+    // Without a line end, and only of characters that a token can contain.
     let mut text = vec![b'A'; 60 << 20];
     text[..5].copy_from_slice(b"enc1.");
     text.extend_from_slice(format!(" {one}").as_bytes());
@@ -260,7 +262,7 @@ fn an_endless_stream_uses_constant_memory() {
     let length = writer.join().unwrap().unwrap();
     assert_eq!(output.stdout.len(), length - one.len() + "CLIENTID2".len());
     assert!(output.stdout.ends_with(b"A CLIENTID2"));
-    assert_eq!(output.status.code(), Some(1), "one beginning of a token that is none");
+    assert_eq!(output.status.code(), Some(1), "one text that begins like a token");
 }
 
 #[test]

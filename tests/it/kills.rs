@@ -1,4 +1,4 @@
-//! What must hold also when the engine is killed twenty times at random moments of it.
+//! Promises that must hold even if the engine is killed twenty times at random moments.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ fn sleep(random: &mut Random, most: u64) {
     std::thread::sleep(Duration::from_millis(random.below(most)));
 }
 
-/// A file and a copy of it with lines added, one or the other looked at.
+/// A file and a copy of it with added lines; each run reads one or the other.
 #[test]
 fn a_copy_beside_its_original_is_a_file_of_its_own() {
     let mut random = Random(seed("copies"));
@@ -47,7 +47,7 @@ fn a_copy_beside_its_original_is_a_file_of_its_own() {
     assert!(!said.contains("lost") && !said.contains("destroyed"), "{said}");
 }
 
-/// `N bytes were lost`, as the program says it at its end; 0 where it does not.
+/// The N of `N bytes were lost`, which the program prints at its end; 0 without that line.
 fn lost(said: &str) -> u64 {
     let words: Vec<&str> = said.split_whitespace().collect();
     let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
@@ -64,7 +64,7 @@ fn the_next_run_reports_bytes_destroyed_unread_exactly() {
         fixture.append("app.log", &text);
         let engine = fixture.engine();
         wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
-        // What was seen is durable after a group commit.
+        // The marks are durable after a group commit.
         std::thread::sleep(Duration::from_millis(600));
         File::create(fixture.path("logs/app.log")).unwrap();
         fixture.append("app.log", &line(1, 200));
@@ -137,7 +137,7 @@ fn once_beside_a_writer_delivers_each_line_once() {
     let (mut text, mut written) = (String::new(), 0);
     for round in 0..KILLS as usize * 2 {
         text.push_str(&lines(1, round * 20..round * 20 + 20));
-        // Anywhere, mostly within a line.
+        // At any offset, mostly within a line.
         let upto = written + random.below((text.len() - written) as u64 + 1) as usize;
         fixture.append("app.log", &text[written..upto]);
         written = upto;
@@ -156,7 +156,7 @@ fn once_beside_a_writer_delivers_each_line_once() {
     assert_each_once(&server.documents(), 1, KILLS as usize * 40);
 }
 
-/// A proxy that refuses large bodies for a while, then other ones, then none.
+/// A proxy whose limit for bodies changes and is then removed.
 #[test]
 fn a_temporary_limit_for_bodies_loses_nothing() {
     let mut random = Random(seed("limits"));
@@ -180,8 +180,7 @@ fn a_temporary_limit_for_bodies_loses_nothing() {
     assert_eq!(fixture.dead_letters().len(), 0);
 }
 
-/// The first bulk makes a data stream, which rolls over again and again: whatever was sent is not sent to another
-/// index.
+/// The first bulk creates a data stream that rolls over repeatedly: no event is sent to two indexes.
 #[test]
 fn a_target_that_rolls_over_gets_no_duplicates() {
     let mut random = Random(seed("targets"));

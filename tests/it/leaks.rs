@@ -1,5 +1,5 @@
-//! The leak scan: ids that stand nowhere by chance go into logs of three months, everywhere an id may stand in a
-//! line, and out by every way there is. Outside the logs none may be found, and each opens again.
+//! The leak scan: unique ids are written to logs of three months, in every place of a line that can contain an id, and
+//! pass through every output. Outside the logs no id may be found, and each must be decryptable.
 
 use std::fs;
 use std::path::Path;
@@ -12,16 +12,16 @@ use crate::program::{self, Random, seed, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 const MONTHS: [&str; 3] = ["Mar", "Apr", "May"];
-/// Ids of a month.
+/// Ids per month.
 const EACH: usize = 60;
-/// Every so many lines one has no number, for an index to refuse.
+/// One in this many lines has a text as its number, which the index rejects.
 const BAD: usize = 7;
 
 type Places = Vec<(String, Vec<u8>)>;
 
-/// `sink`: what stands below `[sink.es]`; its index takes no `number` that is a text. `stored`: what is in it.
-/// Returns the ids of what it took.
-pub fn none_behind_any_way_out(sink: &str, stored: &dyn Fn() -> Vec<Value>) -> Vec<String> {
+/// `sink`: the settings of `[sink.es]`, whose index rejects a `number` that is a text. `stored` returns its documents.
+/// Returns the ids of the accepted events.
+pub fn scan_all_outputs(sink: &str, stored: &dyn Fn() -> Vec<Value>) -> Vec<String> {
     let ids = markers();
     let fixture = Fixture::new("");
     let metrics = configure(&fixture, sink);
@@ -38,15 +38,15 @@ pub fn none_behind_any_way_out(sink: &str, stored: &dyn Fn() -> Vec<Value>) -> V
     assert!(places.len() > 16, "state, archive, dead letters, output: {}", places.len());
     for (name, bytes) in &places {
         for id in &ids {
-            assert!(memchr::memmem::find(bytes, id.as_bytes()).is_none(), "{id} stands in {name}");
+            assert!(memchr::memmem::find(bytes, id.as_bytes()).is_none(), "{id} is in {name}");
         }
     }
-    assert_each_opens(&fixture, &ids);
+    assert_each_can_be_decrypted(&fixture, &ids);
     let is_good = |place: &usize| *place == 3 * EACH || !(place % EACH).is_multiple_of(BAD);
     (0..ids.len()).filter(is_good).map(|place| ids[place].clone()).collect()
 }
 
-/// One for each line, and the last for a line that comes late.
+/// One id per line; the last one is for a line that is written later.
 fn markers() -> Vec<String> {
     let mut random = Random(seed("privacy"));
     let letter = |random: &mut Random| char::from(b'A' + random.below(26) as u8);
@@ -55,11 +55,11 @@ fn markers() -> Vec<String> {
         .collect()
 }
 
-/// Everywhere an id may stand in a log.
+/// A line with the id in every place that can contain one.
 pub fn line(id: &str, number: usize) -> String {
     let bad = number.is_multiple_of(BAD).then(|| format!("\"none of {id}\""));
     let number = bad.unwrap_or_else(|| number.to_string());
-    // Of now: a rule tells nothing of what is long past.
+    // The current time: rules announce no events of the distant past.
     let time = jiff::Timestamp::now();
     format!(
         "{{\"timestamp\":\"{time:.3}\",\"level\":\"error\",\"CLIENT ID\":\"{id}\",\
@@ -69,7 +69,7 @@ pub fn line(id: &str, number: usize) -> String {
     )
 }
 
-/// Every kind of sink, a rule, all of our own log. Returns where the metrics are.
+/// Configures every kind of sink, a rule and the most verbose log of Logwarden itself. Returns the metrics address.
 fn configure(fixture: &Fixture, sink: &str) -> String {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = free.local_addr().unwrap().to_string();
@@ -86,7 +86,7 @@ fn configure(fixture: &Fixture, sink: &str) -> String {
     listen
 }
 
-/// Until everything is where it belongs: what a server, metrics and our own log hold then.
+/// Runs an engine until everything is delivered. Returns the server's documents, the metrics and Logwarden's own log.
 fn delivered(
     fixture: &Fixture,
     ids: &[String],
@@ -94,7 +94,7 @@ fn delivered(
     stored: &dyn Fn() -> Vec<Value>,
 ) -> Places {
     let engine = fixture.engine();
-    // One that comes while it is followed is told at once.
+    // A line written while the file is followed is announced at once.
     wait_for("the first documents", PATIENCE, || (!stored().is_empty()).then_some(()));
     fixture.append("logs_2021_May.txt", &line(ids.last().unwrap(), 1));
     let refused = MONTHS.len() * EACH.div_ceil(BAD);
@@ -134,7 +134,7 @@ fn metrics(address: &str) -> String {
     text
 }
 
-/// What commands print of it.
+/// The output of all commands that print events.
 fn printed(fixture: &Fixture, ids: &[String]) -> Places {
     let commands: [&[&str]; 6] = [
         &["search", "*", "--in", "archive", "--format", "csv"],
@@ -151,7 +151,7 @@ fn printed(fixture: &Fixture, ids: &[String]) -> Places {
     };
     let mut places: Places = commands.iter().map(print).collect();
     places.push(("standard output".to_owned(), to_standard_output(fixture)));
-    // Nor is one found in the clear: the archive's files are compressed.
+    // A search for the plain id must find nothing, too: the scan cannot see into the archive's compressed files.
     for id in ids {
         let found =
             program::run(&mut fixture.beside(&["search", "--count", "--in", "archive", id]));
@@ -160,7 +160,7 @@ fn printed(fixture: &Fixture, ids: &[String]) -> Places {
     places
 }
 
-/// The same logs once more, by a sink of kind stdout.
+/// Delivers the same logs again, through a sink of kind stdout.
 fn to_standard_output(fixture: &Fixture) -> Vec<u8> {
     let config = fixture.path("stdout.toml");
     let text = format!(
@@ -178,7 +178,7 @@ fn to_standard_output(fixture: &Fixture) -> Vec<u8> {
     [output.stdout, output.stderr].concat()
 }
 
-/// Everything in the directory but the logs, as bytes.
+/// The bytes of all files in the directory except the logs.
 fn files_of(directory: &Path, found: &mut Places) {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
@@ -191,8 +191,8 @@ fn files_of(directory: &Path, found: &mut Places) {
     }
 }
 
-/// With nothing but the keys directory, elsewhere.
-fn assert_each_opens(fixture: &Fixture, ids: &[String]) {
+/// Checks that a copy of the keys directory alone decrypts each id.
+fn assert_each_can_be_decrypted(fixture: &Fixture, ids: &[String]) {
     let elsewhere = tempfile::tempdir().unwrap();
     let keys = elsewhere.path().join("keys");
     fs::rename(fixture.path("state/keys"), &keys).unwrap();

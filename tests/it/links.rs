@@ -57,12 +57,12 @@ fn bytes_deleted_on_another_disk_are_reported_as_lost() {
     for link_too in [false, true] {
         let mut fixture = Fixture::new(&["app.log"]);
         let Ok(disk) = tempfile::tempdir_in("/dev/shm") else {
-            return println!("SKIPPED: there is no /dev/shm");
+            return println!("SKIPPED: /dev/shm does not exist");
         };
         let (link, file) = (fixture.path("app.log"), disk.path().join("app.log"));
         let device = |path: &std::path::Path| fs::metadata(path).unwrap().dev();
         if device(disk.path()) == device(fixture.directory.path()) {
-            return println!("SKIPPED: /dev/shm is no other disk");
+            return println!("SKIPPED: /dev/shm is not another disk");
         }
         let text = lines("a", 0..10);
         fs::write(&file, &text).unwrap();
@@ -79,7 +79,7 @@ fn bytes_deleted_on_another_disk_are_reported_as_lost() {
         }
         fixture.open();
         let lost = text.len() as u64;
-        fixture.until("told as lost", |fixture| fixture.consumer.lost == lost);
+        fixture.until("reported as lost", |fixture| fixture.consumer.lost == lost);
         fixture.close();
     }
 }

@@ -50,7 +50,7 @@ const WAYS: &[(&str, Rotate)] = &[
     }),
 ];
 
-/// The next run of rotation, on the files that the first one has left.
+/// A second run of rotation, on the files that the first one created.
 const AGAIN: &[(&str, Rotate)] = &[
     ("and left there", |_| {}),
     ("and renamed again", |logs| shift(logs, "app.log.1", "app.log.2")),
@@ -102,7 +102,7 @@ fn outage() -> (Fixture, FakeElasticsearch) {
 }
 
 fn seen(fixture: &Fixture, bytes: u64) {
-    wait_for("a look at every byte", PATIENCE, || {
+    wait_for("every byte to be known", PATIENCE, || {
         let reply = control::ask(&fixture.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
         let Reply::Status { status, .. } = reply else { return None };
         (status.files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())

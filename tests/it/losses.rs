@@ -97,12 +97,12 @@ fn truncated_bytes_are_reported_while_the_server_is_down() {
     let counted = || {
         let status = status(&fixture)?;
         let bytes = status.sinks.first()?.bytes;
-        let is_told = status.lost > 0 && bytes.lost == status.lost;
+        let is_reported = status.lost > 0 && bytes.lost == status.lost;
         assert!(bytes.adds_up(), "{bytes:?}");
-        (is_told && bytes.waiting + bytes.in_flight < 9 * 1024 * 1024).then_some(())
+        (is_reported && bytes.waiting + bytes.in_flight < 9 * 1024 * 1024).then_some(())
     };
     wait_for("the loss", PATIENCE, counted);
-    let told = || engine.said().contains("bytes are lost").then_some(());
-    wait_for("the notice", PATIENCE, told);
+    let notice = || engine.said().contains("bytes are lost").then_some(());
+    wait_for("the notice", PATIENCE, notice);
     assert_eq!(engine.terminate().code(), Some(3));
 }

@@ -1,4 +1,4 @@
-//! What the program promises, one module a promise.
+//! Integration tests of the whole program, one module per promise.
 
 mod alerts;
 mod archive;

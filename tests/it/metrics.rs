@@ -1,4 +1,4 @@
-//! What a monitoring system is told: figures that are true, in a form that it can read, and nothing of the logs.
+//! The metrics endpoint: exact figures in the Prometheus text format, without any content of the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// `more`: sinks and rules.
+    /// `more`: additional sinks and rules.
     fn start(fake: &FakeElasticsearch, more: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{free}\"\n{more}", fake.url());
@@ -30,7 +30,7 @@ impl Watched {
         Watched { fixture, address: free, engine }
     }
 
-    /// Everything that comes back.
+    /// Sends the request and returns the whole answer.
     fn send(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -58,7 +58,7 @@ impl Watched {
 struct Page(BTreeMap<String, f64>);
 
 impl Page {
-    /// Refuses whatever the format, or the conventions for names, do not allow.
+    /// Parses a page; panics if it violates the format or the naming conventions.
     fn read(text: &str) -> Page {
         assert!(text.ends_with('\n'));
         let comment = Regex::new(r"^# (HELP|TYPE) ([a-z_:][a-z0-9_:]*) (.+)$").unwrap();
@@ -73,11 +73,11 @@ impl Page {
                 let name = found[2].to_owned();
                 match &found[1] {
                     "HELP" => {
-                        assert!(families.insert(name.clone()), "{name} comes twice");
+                        assert!(families.insert(name.clone()), "{name} occurs twice");
                         (family, kind) = (name, None);
                     }
                     _ => {
-                        assert_eq!(name, family, "TYPE stands below its HELP");
+                        assert_eq!(name, family, "TYPE follows its HELP");
                         assert!(["counter", "gauge"].contains(&&found[3]), "{line}");
                         assert_eq!(&found[3] == "counter", name.ends_with("_total"), "{line}");
                         kind = Some(found[3].to_owned());
@@ -85,12 +85,12 @@ impl Page {
                 }
                 continue;
             }
-            let found = sample.captures(line).unwrap_or_else(|| panic!("no sample: {line}"));
-            assert_eq!(found[1], family, "{line} stands below its family");
+            let found = sample.captures(line).unwrap_or_else(|| panic!("not a sample: {line}"));
+            assert_eq!(found[1], family, "{line} follows its family");
             assert!(kind.is_some(), "{line} has no type");
             let value: f64 = found.iter().last().flatten().unwrap().as_str().parse().unwrap();
             let name = line.rsplit_once(' ').unwrap().0.to_owned();
-            assert_eq!(series.insert(name, value), None, "{line} comes twice");
+            assert_eq!(series.insert(name, value), None, "{line} occurs twice");
         }
         Page(series)
     }
@@ -154,7 +154,7 @@ where = "writer:1"
         assert_eq!((bytes("seen_bytes_total"), all), (size, size), "{sink}");
     }
     let on: f64 = page.0.iter().filter(|(name, _)| name.contains("sink_state{")).map(|s| s.1).sum();
-    assert_eq!(on, 2.0, "one state a sink");
+    assert_eq!(on, 2.0, "one state per sink");
     assert!(page.value("process_cpu_seconds_total") > 0.0);
     assert!(page.value("logwarden_memory_anonymous_bytes") > 1e6);
     let text = watched.get("/metrics");
@@ -163,7 +163,7 @@ where = "writer:1"
 }
 
 #[test]
-fn only_the_metrics_path_is_answered() {
+fn only_known_paths_are_answered() {
     let fake = FakeElasticsearch::start();
     let watched = Watched::start(&fake, "");
     let starts = |answer: String, with: &str| assert!(answer.starts_with(with), "{answer}");
@@ -175,7 +175,7 @@ fn only_the_metrics_path_is_answered() {
     starts(watched.send("\u{1b}[2J\r\n\r\n"), "HTTP/1.1 404 ");
     let long = format!("GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
     starts(watched.send(&long), "HTTP/1.1 431 ");
-    // More silent connections than are served at once: they are cut off, and others have their turn.
+    // More silent connections than are served at once: they are closed, and others are served.
     let silent: Vec<TcpStream> =
         (0..10).map(|_| TcpStream::connect(watched.address).unwrap()).collect();
     starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
@@ -192,11 +192,11 @@ fn an_address_in_use_is_reported_and_everything_else_works() {
     let fixture = Fixture::new(&sink);
     fixture.append("a.log", &lines(1, 0..10));
     let engine = fixture.engine();
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         engine.said().contains("metrics: cannot listen on").then_some(())
     });
     wait_for("every line", PATIENCE, || (fake.count() == 10).then_some(()));
-    // Nothing is different but that it is free now.
+    // The address is free now; the configuration is unchanged.
     drop(taken);
     send_signal(engine.id(), "HUP");
     wait_for("the endpoint", PATIENCE, || TcpStream::connect(address).ok());

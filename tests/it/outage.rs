@@ -1,5 +1,5 @@
-//! What a server, and what stands before it, may do wrong: nothing is lost, nothing comes twice, nothing runs
-//! hot, and the reason is said. The names in brackets are cases: a fake server plays them on demand.
+//! Failures of a server, of a proxy or of the network: nothing is lost or duplicated, no loop spins, and the reason is
+//! reported. The names in brackets are cases; a fake server simulates them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
@@ -28,7 +28,7 @@ fn says(engine: &Engine, words: &str) {
     wait_for(words, PATIENCE, || engine.said().contains(words).then_some(()));
 }
 
-/// [S03] The server has it, and our cursor does not know yet: what comes again is known there.
+/// [S03] Killed after the server stored a bulk and before the cursor moved: the server recognises the duplicates.
 #[test]
 fn s03_killed_between_the_reply_and_the_cursor() {
     let fake = FakeElasticsearch::start();
@@ -46,13 +46,13 @@ fn s03_killed_between_the_reply_and_the_cursor() {
         });
         fixture.append("a.log", &lines(1, round * 100..round * 100 + 100));
         let engine = fixture.engine();
-        reply.recv_timeout(PATIENCE).expect("a bulk comes");
+        reply.recv_timeout(PATIENCE).expect("a bulk arrives");
         if round % 2 == 1 {
-            // On either side of the next group commit.
+            // Before or after the next group commit.
             std::thread::sleep(Duration::from_millis(random.below(300)));
         }
         engine.kill();
-        fixture.assert_cursors_are_honest(&fake.documents());
+        fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
     }
     let (code, said) = fixture.once();
     assert_eq!(code, Some(0), "{said}");
@@ -62,10 +62,10 @@ fn s03_killed_between_the_reply_and_the_cursor() {
         *sent.entry(id).or_default() += 1;
     }
     let again = sent.values().filter(|times| **times > 1).count();
-    assert!(again >= 100, "no kill came between a reply and its cursor: {again} came again");
+    assert!(again >= 100, "no kill was between a reply and its cursor: {again} sent again");
 }
 
-/// [S28] Nobody is there at the start: the archive and the alerts work, and then the server has everything.
+/// [S28] The server is down at the start: the archive and the alerts work, and later the server gets everything.
 #[test]
 fn s28_the_server_is_down_at_the_start() {
     let fake = FakeElasticsearch::prepared();
@@ -84,10 +84,13 @@ fn s28_the_server_is_down_at_the_start() {
     delivered(&fake, 300);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 300);
-    assert_eq!(fixture.assert_cursors_are_honest(&fake.documents()), lines(1, 0..300).len() as u64);
+    assert_eq!(
+        fixture.assert_bytes_before_cursors_are_delivered(&fake.documents()),
+        lines(1, 0..300).len() as u64
+    );
 }
 
-/// [S30] First everything is too much and a time is named, then every second event is, three times each.
+/// [S30] First every bulk gets a 429 with Retry-After, then every second event gets a 429 three times.
 #[test]
 fn s30_too_many_requests() {
     let fake = FakeElasticsearch::start();
@@ -120,7 +123,8 @@ fn s30_too_many_requests() {
     assert!(attempts.len() < 20, "{} attempts for three refusals each", attempts.len());
 }
 
-/// [S33] The target takes no body above 100 kB: halved, learned; what is larger alone is put aside.
+/// [S33] The target rejects bodies above 100 kB: bulks are halved, and the limit is remembered. A single event above
+/// the limit becomes a dead letter.
 #[test]
 fn s33_bodies_that_are_too_large() {
     const LIMIT: usize = 100_000;
@@ -129,7 +133,7 @@ fn s33_bodies_that_are_too_large() {
         true => Answer { take: Take::Nothing, status: 413, ..Answer::default() },
         false => Answer::default(),
     });
-    // With the raw record beside what was read in it, a line of 0.9 MB is a document of 1.8 MB.
+    // With the raw record beside the parsed fields, a line of 0.9 MB is a document of 1.8 MB.
     let fixture = Fixture::new(&format!("{}\n[privacy]\nkeep_original = true", to(&fake.url())));
     fixture.append("a.log", &lines(1, 0..2000));
     let text = "x".repeat(900_000);
@@ -149,15 +153,15 @@ fn s33_bodies_that_are_too_large() {
     let kept = letters[0]["document"].clone();
     let all: Vec<Value> = fake.documents().into_iter().chain([kept]).collect();
     assert_each_once(&all, 1, 4000);
-    fixture.assert_cursors_are_honest(&all);
+    fixture.assert_bytes_before_cursors_are_delivered(&all);
     let attempts = fake.attempts();
     let refused = attempts.iter().filter(|attempt| attempt.bytes > LIMIT);
-    // Halved, tried once more (two at once), and the giant one twice.
+    // Each is halved and tried again (two at a time), the giant one twice.
     assert!(refused.clone().count() <= 16, "{:?}", refused.map(|a| a.bytes).collect::<Vec<_>>());
 }
 
-/// A proxy refuses everything for a while, however small. Nothing is put aside for that, the message says what to do,
-/// and afterwards bulks are as large as before.
+/// A proxy rejects bodies of any size for a while. No event becomes a dead letter, the message contains advice, and
+/// afterwards bulks are as large as before.
 #[test]
 fn a_proxy_that_refuses_everything_for_a_while() {
     let fake = FakeElasticsearch::start();
@@ -172,7 +176,7 @@ fn a_proxy_that_refuses_everything_for_a_while() {
     assert!(said.contains(words), "{said}");
     let engine = fixture.engine();
     let tries = fake.attempts().len();
-    wait_for("more tries", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
+    wait_for("more attempts", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
     says(&engine, words);
     fake.answer(|_| Answer::default());
     send_signal(engine.id(), "USR1");
@@ -189,7 +193,7 @@ fn a_proxy_that_refuses_everything_for_a_while() {
     assert!(attempts < 300, "{attempts} requests");
 }
 
-/// [S38] An answer of one byte a second holds two bulks and nothing more, and no other sink.
+/// [S38] An answer of one byte per second keeps two bulks in memory, no more, and delays no other sink.
 #[test]
 fn s38_one_byte_per_second() {
     let fake = FakeElasticsearch::start();
@@ -206,7 +210,7 @@ fn s38_one_byte_per_second() {
     });
     wait_for("two requests", PATIENCE, || (fake.attempts().len() == 2).then_some(()));
     let held: usize = fake.attempts().iter().map(|attempt| attempt.bytes).sum();
-    assert!(held <= 2 << 20, "{held} bytes are under way");
+    assert!(held <= 2 << 20, "{held} bytes are in flight");
     assert!(resident(engine.id()) < 64 << 20, "{} bytes", resident(engine.id()));
     assert_eq!(fake.attempts().len(), 2, "nothing more is sent while nothing is answered");
     proxy.set(Fault::None);
@@ -214,10 +218,11 @@ fn s38_one_byte_per_second() {
     assert!(proxy.sent() < 3 * lines(1, 0..LINES).len() as u64 + (4 << 20), "sent more than once");
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, LINES);
-    fixture.assert_cursors_are_honest(&fake.documents());
+    fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
 }
 
-/// [S40] The server is dead: a first signal drains as long as it may, a second one ends at once.
+/// [S40] The server does not answer: after the first signal the engine drains until its deadline, a second signal ends
+/// it at once.
 #[test]
 fn s40_two_signals_end_at_once() {
     let fake = FakeElasticsearch::start();
@@ -229,18 +234,18 @@ fn s40_two_signals_end_at_once() {
     wait_for("a bulk", PATIENCE, || (!fake.attempts().is_empty()).then_some(()));
     send_signal(engine.id(), "TERM");
     says(&engine, "stopping");
-    // A second one counts from one second after the first.
+    // Signals within one second of the first count as one.
     std::thread::sleep(Duration::from_millis(1100));
     assert!(engine.terminate().success());
     let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
     assert!(said.contains("stopped immediately"), "{said}");
-    assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+    assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     proxy.set(Fault::None);
     assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 500);
 }
 
-/// [S40] One signal, and the answer never comes: it ends in the time that it gives itself.
+/// [S40] One signal, and the answer never arrives: the engine ends at its own deadline.
 #[test]
 fn s40_one_signal_ends_in_the_deadline() {
     let silent = FakeElasticsearch::start();
@@ -259,14 +264,14 @@ fn s40_one_signal_ends_in_the_deadline() {
         }
         assert!(engine.terminate().success());
         let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
-        // By itself a request gives up after a minute, which is told with its attempt.
+        // A request times out only after a minute, and that is reported with its attempt.
         assert!(waits_for.is_none() || !said.contains("attempt 1"), "{said}");
         assert_eq!(said.contains("stopping: waiting"), waits_for.is_some(), "{said}");
-        assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+        assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     }
 }
 
-/// Whatever has status 200 and is no reply to this bulk: not a confirmation, whether it was stored or not.
+/// An answer with status 200 that is not a reply to this bulk confirms nothing, whether the bulk was stored or not.
 #[test]
 fn a_web_page_instead_of_a_reply_confirms_nothing() {
     let pages = [
@@ -291,7 +296,11 @@ fn a_web_page_instead_of_a_reply_confirms_nothing() {
         // `--once` gives up after four such answers: some of them are for this engine.
         wait_for("some pages", PATIENCE, || (fake.attempts().len() >= 4).then_some(()));
         engine.kill();
-        assert_eq!(fixture.assert_cursors_are_honest([]), 0, "a page moved the cursor");
+        assert_eq!(
+            fixture.assert_bytes_before_cursors_are_delivered([]),
+            0,
+            "a page moved the cursor"
+        );
         let (code, said) = fixture.once();
         assert_eq!(code, Some(0), "{said}");
         assert_each_once(&fake.documents(), 1, 500);
@@ -312,13 +321,13 @@ fn a_truncated_reply_confirms_nothing() {
     let engine = fixture.engine();
     says(&engine, "broke");
     engine.kill();
-    assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+    assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     proxy.set(Fault::None);
     assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 500);
 }
 
-/// Another server at the address: said plainly, nothing counts, and with the right address all of it comes.
+/// Another server at the address: this is reported, nothing is confirmed, and with the right address all is delivered.
 #[test]
 fn a_web_server_that_is_not_elasticsearch() {
     let web = FakeElasticsearch::start();
@@ -337,7 +346,7 @@ fn a_web_server_that_is_not_elasticsearch() {
         let engine = fixture.engine();
         says(&engine, words);
         assert!(engine.terminate().success());
-        assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+        assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
         fixture.configure(&to(&right.url()));
         let (code, said) = fixture.once();
         assert_eq!(code, Some(0), "{said}");
@@ -346,7 +355,8 @@ fn a_web_server_that_is_not_elasticsearch() {
     assert_eq!(web.count(), 0);
 }
 
-/// [S36] Expired, for another name, of an unknown authority; then mended while it waits: nothing is dropped.
+/// [S36] A certificate that is expired, for another name, or of an unknown authority is replaced while the sink waits:
+/// no event is lost.
 #[test]
 fn s36_a_certificate_that_does_not_fit() {
     let ca = format!("ca_file = \"{}\"", tls_proxy::file("ca.crt").display());
@@ -362,10 +372,10 @@ fn s36_a_certificate_that_does_not_fit() {
         let engine = fixture.engine();
         says(&engine, words);
         assert!(engine.said().contains("in the files"), "{}", engine.said());
-        assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
+        assert_eq!(fake.attempts().len(), 0, "nothing is sent to an untrusted server");
         if ca.is_empty() {
             assert!(engine.terminate().success());
-            assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+            assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
             continue;
         }
         proxy.show("right.crt");
@@ -376,7 +386,8 @@ fn s36_a_certificate_that_does_not_fit() {
     }
 }
 
-/// No right for one index, one that is closed: said, their events wait, and the others go on. Mended, they come.
+/// No permission for one index, or a closed one: this is reported, and its events wait while the others are delivered.
+/// Once it is fixed, they are delivered too.
 #[test]
 fn one_index_that_accepts_nothing() {
     for (status, kind, words) in [
@@ -385,7 +396,7 @@ fn one_index_that_accepts_nothing() {
         (404, "index_not_found_exception", "run `logwarden setup elasticsearch`"),
     ] {
         let server = RejectingElasticsearch::start();
-        server.judge(move |index, _| match index {
+        server.reply_to_items(move |index, _| match index {
             "shut" => RejectingElasticsearch::refuse(status, kind, "no"),
             _ => None,
         });
@@ -396,7 +407,7 @@ fn one_index_that_accepts_nothing() {
         let engine = fixture.engine();
         says(&engine, words);
         wait_for("the other index", PATIENCE, || (server.documents().len() == 50).then_some(()));
-        server.judge(|_, _| None);
+        server.reply_to_items(|_, _| None);
         send_signal(engine.id(), "USR1");
         wait_for("both", PATIENCE, || (server.documents().len() == 100).then_some(()));
         assert!(engine.terminate().success());

@@ -1,4 +1,4 @@
-//! What is written to an output counts only while it stands there: standard output, and the file of a sink.
+//! Events written to standard output or to the file of a sink are confirmed only if that output exists and stores them.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ fn appended(path: &Path) -> File {
     File::options().create(true).append(true).open(path).unwrap()
 }
 
-/// Of the lines that are whole.
+/// The numbers of the complete lines.
 fn numbers(output: &str) -> HashSet<u64> {
     let whole = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     whole.map(|line| line["number"].as_u64().unwrap()).collect()
@@ -89,7 +89,7 @@ fn standard_output_to_the_null_device_is_not_a_closed_one() {
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
     let output = run(fixture.command(&["--once"]).stdout(null));
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(expect(&mut fixture.command(&["--once"]), 0), "", "they count");
+    assert_eq!(expect(&mut fixture.command(&["--once"]), 0), "", "they are confirmed");
 }
 
 fn with_a_file() -> Fixture {
@@ -103,7 +103,7 @@ fn with_a_file() -> Fixture {
     fixture
 }
 
-/// One disturbance, its remedy, and what is said.
+/// A disturbance, its remedy, and the expected message.
 type Disturbance = (fn(&Path), fn(&Path), &'static str);
 
 fn aside(path: &Path) -> std::path::PathBuf {
@@ -152,7 +152,7 @@ fn a_removed_output_blocks_its_sink_until_it_is_restored() {
         });
         disturb(&path);
         fixture.append("a.log", &lines(1, 100..200));
-        wait_for("a plain word", PATIENCE, || {
+        wait_for("the message", PATIENCE, || {
             let said = engine.said();
             (said.contains("sink out is blocked") && said.contains(words)).then_some(())
         });
@@ -182,8 +182,8 @@ fn a_blocked_sink_without_pending_events_fails_the_run() {
     assert!(!path.exists(), "the right file can be put back");
 }
 
-/// Every line of the output, and what the run said. `paths` and `sink` as in the configuration, `ROOT` for the
-/// directory.
+/// Runs with an output among the logs; returns the fixture and the messages. `paths` and `sink` are settings, in which
+/// `ROOT` stands for the directory.
 fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Fixture)) -> (Fixture, String) {
     let fixture = Fixture::new("");
     let root = fixture.home.path().display().to_string();
@@ -203,7 +203,7 @@ fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Fixture)) -> (Fixtur
         });
     };
     written(20);
-    // Two more rounds: what was written is found by now.
+    // Two more passes, so that the follower has found the output.
     for round in 1..=2 {
         wait_for("the notice", PATIENCE, || {
             let said = fs::read_to_string(&errors).unwrap();

@@ -1,4 +1,4 @@
-//! No client id leaves in clear, whichever way out there is; and each can be opened again with the keys alone.
+//! No client id leaves in plain text through any output, and each can be decrypted with the keys alone.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn no_id_is_found_in_any_output_and_each_can_be_decrypted() {
     let server = RejectingElasticsearch::start();
-    // As a server does it, the reason quotes the value.
-    server.judge(|_, document| {
+    // The reason quotes the value, as real servers do.
+    server.reply_to_items(|_, document| {
         let reason = format!("failed to parse field [number] of {document}");
         let wrong = document["number"].is_string();
         wrong
@@ -25,10 +25,10 @@ fn no_id_is_found_in_any_output_and_each_can_be_decrypted() {
     });
     let sink = format!("urls = [\"{}\"]", server.url);
     let stored = || server.documents().into_iter().map(|(_, document)| document).collect();
-    leaks::none_behind_any_way_out(&sink, &stored);
+    leaks::scan_all_outputs(&sink, &stored);
 }
 
-/// The month files, into nothing but that file.
+/// Configures the delivery of the month files to one file only.
 fn into_a_file(fixture: &Fixture) -> PathBuf {
     let (logs, out) = (fixture.path("logs"), fixture.path("out.jsonl"));
     let text = format!(
@@ -40,7 +40,8 @@ fn into_a_file(fixture: &Fixture) -> PathBuf {
     out
 }
 
-/// [Missing key] The month whose key is gone waits and says so; the others go on; put back, it goes on where it was.
+/// [Missing key] A month without its key waits and is reported; the others continue. With the key restored, it
+/// continues at its cursor.
 #[test]
 fn a_month_without_its_key_waits_and_the_others_continue() {
     let fixture = Fixture::new("urls = [\"http://127.0.0.1:1\"]");
@@ -55,7 +56,7 @@ fn a_month_without_its_key_waits_and_the_others_continue() {
     fixture.append("logs_2021_Mar.txt", &leaks::line("CLIENTID1", 2));
     fixture.append("logs_2021_May.txt", &leaks::line("CLIENTID3", 1));
     let engine = fixture.engine();
-    wait_for("it is said", PATIENCE, || {
+    wait_for("the notice", PATIENCE, || {
         engine.said().contains("2021_March was used but is missing").then_some(())
     });
     wait_for("the other month", PATIENCE, || (delivered() == 3).then_some(()));
@@ -65,7 +66,7 @@ fn a_month_without_its_key_waits_and_the_others_continue() {
     assert!(!fs::read_to_string(&out).unwrap().contains("CLIENTID"));
 }
 
-/// `--protect`: what is printed of a file is what would leave; without a key nothing of the event is.
+/// `--protect` prints events as they would be shipped; an event whose key is missing is not printed.
 #[test]
 fn protect_seals_printed_events_like_shipped_ones() {
     let home = tempfile::tempdir().unwrap();
@@ -88,8 +89,11 @@ fn protect_seals_printed_events_like_shipped_ones() {
         &["search", "--protect", "login", name, "--format", "csv"],
     ];
     let shown = program::expect(&mut command(&["parse", name]), 0);
-    assert!(ids.iter().all(|id| shown.contains(id)), "a file is shown as it is");
-    // There are keys, and none of that month.
+    assert!(
+        ids.iter().all(|id| shown.contains(id)),
+        "without --protect a file is printed unchanged"
+    );
+    // Keys exist, but none for that month.
     program::expect(&mut command(&["keys", "new", "2021_March"]), 0);
     for arguments in printed {
         let output = program::run(&mut command(arguments));
@@ -112,8 +116,8 @@ fn protect_seals_printed_events_like_shipped_ones() {
     }
 }
 
-/// Short values leave in clear outside of their own field, and that is counted where somebody sees it; and a keys
-/// directory that is gone is missed.
+/// Short values leave in plain text outside of their own field, which `check` counts; it also reports a missing keys
+/// directory.
 #[test]
 fn check_reports_unprotected_values_and_months_without_a_key() {
     let fixture = Fixture::new("urls = [\"http://127.0.0.1:1\"]");

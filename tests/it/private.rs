@@ -1,4 +1,4 @@
-//! Files on disk are for their owner alone, whatever the umask and their former permissions.
+//! Files on disk are private to their owner, whatever the umask and their former permissions.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -52,7 +52,7 @@ impl Fixture {
     }
 }
 
-/// Names this process as the one that has a umask of 0.
+/// Set in the process that runs with a umask of 0.
 const UNMASKED: &str = "TEST_HOME_OF_UNMASKED";
 
 /// Although `main` sets a umask, each directory and file is created for its owner without it, too.
@@ -123,7 +123,7 @@ fn directories_that_others_can_use_are_named_by_check_and_closed_by_the_engine()
     assert!(!text(&fixture.command(&["check"]).stdout).contains("other users"));
 }
 
-/// At their locations without `--state-dir`: each in a directory of this user.
+/// Without `--state-dir`, each directory is in its default location below the home of this user.
 #[test]
 fn every_directory_that_check_names_is_closed_by_the_next_start() {
     let fixture = Fixture::new();

@@ -1,4 +1,4 @@
-//! A server that sends us elsewhere: nothing goes there, and the sink waits until it does not any more.
+//! A server that redirects: nothing is sent to the other address, and the sink waits until the redirect ends.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ fn a_redirected_bulk_is_not_sent_and_waits() {
     let fixture = Fixture::new(&format!("urls = [\"{}\"]", fake.url()));
     fixture.append("a.log", &lines(1, 0..100));
     let engine = fixture.engine();
-    let told = format!("redirects to {target} (307); nothing was sent there");
-    wait_for("a plain word", PATIENCE, || engine.said().contains(&told).then_some(()));
-    // It is tried again, and goes on by itself.
+    let message = format!("redirects to {target} (307); nothing was sent there");
+    wait_for("the message", PATIENCE, || engine.said().contains(&message).then_some(()));
+    // The sink tries again and continues automatically.
     let tries = fake.attempts().len();
     send_signal(engine.id(), "USR1");
-    wait_for("another try", PATIENCE, || (fake.attempts().len() > tries).then_some(()));
+    wait_for("another attempt", PATIENCE, || (fake.attempts().len() > tries).then_some(()));
     fake.answer(|_| Answer::default());
     wait_for("every line", PATIENCE, || (fake.count() == 100).then_some(()));
     assert!(engine.terminate().success());

@@ -1,4 +1,4 @@
-//! [S40] SIGHUP: what the configuration says now holds without a restart; what it leaves alone notices nothing.
+//! [S40] SIGHUP: a changed configuration takes effect without a restart; unchanged parts keep running.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +28,7 @@ fn started(fixture: &Fixture) -> Engine {
     engine
 }
 
-/// Returns what it said of it.
+/// Reloads and returns the messages about it.
 fn reload(engine: &Engine) -> String {
     let before = engine.said().len();
     send_signal(engine.id(), "HUP");
@@ -58,7 +58,7 @@ fn s40_a_broken_file_changes_nothing() {
     let said = reload(&engine);
     assert!(said.contains("config.toml:6:1: unknown key `usernme`"), "{said}");
     assert!(said.contains("did you mean `username`?"), "{said}");
-    assert!(said.contains("config.toml:8:"), "all of it: {said}");
+    assert!(said.contains("config.toml:8:"), "all errors: {said}");
     fs::write(fixture.path("config.toml"), "[source.app").unwrap();
     reload(&engine);
     fs::remove_file(fixture.path("config.toml")).unwrap();
@@ -69,7 +69,7 @@ fn s40_a_broken_file_changes_nothing() {
     assert_each_once(&fake.documents(), 1, 200);
 }
 
-/// Each line is in one of the two servers, and none in both, while it is written all the time.
+/// While lines are written continuously, each is in exactly one of the two servers.
 #[test]
 fn a_changed_sink_continues_from_its_cursor() {
     let servers = [FakeElasticsearch::start(), FakeElasticsearch::start()];
@@ -90,7 +90,7 @@ fn a_changed_sink_continues_from_its_cursor() {
     let documents: Vec<Value> = servers.iter().flat_map(FakeElasticsearch::documents).collect();
     assert_each_once(&documents, 1, ROUNDS * 2000);
     assert!(servers.iter().all(|server| server.count() > 0));
-    fixture.assert_cursors_are_honest(&documents);
+    fixture.assert_bytes_before_cursors_are_delivered(&documents);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn sources_sinks_and_rules_can_be_added_and_removed() {
     let said = reload(&engine);
     assert!(said.contains("source more: new"), "{said}");
     delivered(&fake, 400);
-    wait_for("what was written meanwhile", PATIENCE, || {
+    wait_for("the lines written meanwhile", PATIENCE, || {
         (json_lines(&fixture.path("out.jsonl")).len() >= 400).then_some(())
     });
     assert!(engine.terminate().success());
@@ -146,14 +146,14 @@ fn sources_sinks_and_rules_can_be_added_and_removed() {
     }
 }
 
-/// A file without a name is held by its descriptor alone: a reload does not let go of it.
+/// A deleted file exists only through its open descriptor: a reload keeps that open.
 #[test]
 fn a_deleted_file_is_still_read_after_a_reload() {
     let fake = FakeElasticsearch::prepared();
     let fixture = Fixture::new(&to(&fake));
     fixture.append("a.log", &lines(1, 0..500));
     let engine = fixture.engine();
-    wait_for("trouble", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
     fs::remove_file(fixture.path("logs/a.log")).unwrap();
     let more = format!("[source.more]\npaths = [\"{}\"]", fixture.path("more.log").display());
     fixture.configure(&format!("{}\n{more}", to(&fake)));
@@ -165,7 +165,7 @@ fn a_deleted_file_is_still_read_after_a_reload() {
     assert_each_once(&fake.documents(), 1, 501);
 }
 
-/// The same source, read otherwise from the next unread byte on; what was delivered does not come again.
+/// The same source with a changed format from the next unread byte on; delivered events are not sent again.
 #[test]
 fn a_source_with_a_changed_format_continues_at_its_offset() {
     let fake = FakeElasticsearch::start();
@@ -216,7 +216,7 @@ fn a_new_password_is_used() {
     assert_eq!(logins, ["Basic dTpvbmU=", "Basic dTp0d28="]);
 }
 
-/// Its writer is the only one: it is closed before it is opened again.
+/// The archive can have only one writer: it is closed before it is opened again.
 #[test]
 fn the_archive_can_change_too() {
     let fake = FakeElasticsearch::start();
@@ -240,7 +240,7 @@ fn the_archive_can_change_too() {
     assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 2000);
 }
 
-/// Where it keeps its state cannot change while it runs, and is said.
+/// Some settings, such as the host name, cannot change while the engine runs; this is reported.
 #[test]
 fn settings_that_need_a_restart_are_reported() {
     let fake = FakeElasticsearch::start();
@@ -253,7 +253,7 @@ fn settings_that_need_a_restart_are_reported() {
     assert!(engine.terminate().success());
 }
 
-/// The old server is silent, so its sink drains; whoever stops meanwhile does not wait twice.
+/// The old server does not answer, so its sink drains; a stop meanwhile does not wait twice.
 #[test]
 fn a_stop_during_a_reload_is_obeyed() {
     let fake = FakeElasticsearch::start();
@@ -266,13 +266,13 @@ fn a_stop_during_a_reload_is_obeyed() {
     fixture.configure(&to(&fake));
     send_signal(engine.id(), "HUP");
     assert!(engine.terminate().success());
-    assert_eq!(fixture.assert_cursors_are_honest([]), 0);
+    assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 100);
 }
 
-/// What is sealed from now on is not told in plain text by a rule that groups by it, on its old incidents or on new
-/// ones.
+/// A rule that groups by a newly sealed field announces its incidents, old and new, with the tag instead of the plain
+/// value.
 #[test]
 fn a_field_that_a_reload_seals_is_sealed_in_alerts_too() {
     let es = "enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]\n";
@@ -293,7 +293,7 @@ fn a_field_that_a_reload_seals_is_sealed_in_alerts_too() {
     let said = reload(&engine);
     assert!(said.contains("privacy: changed"), "{said}");
     fixture.append("a.log", &error("client-two"));
-    // The one that still fires, under its tag, and the new one.
+    // The incident that is still firing, under its tag, and the new one.
     let sealed = || engine.said()[before..].matches("clients firing for tag1.").count();
     wait_for("alerts by tag", PATIENCE, || (sealed() >= 2).then_some(()));
     let said = engine.said()[before..].to_owned();
@@ -301,7 +301,7 @@ fn a_field_that_a_reload_seals_is_sealed_in_alerts_too() {
     assert!(engine.terminate().success());
 }
 
-/// What was told is not told once more because a rule that has nothing to do with it is new.
+/// A new rule does not cause alerts of other rules to be announced again.
 #[test]
 fn a_reload_announces_no_alert_twice() {
     let rule = |name: &str, query: &str| {
@@ -314,10 +314,10 @@ fn a_reload_announces_no_alert_twice() {
     let engine = started(&fixture);
     let fired = || engine.said().matches("error: errors firing").count();
     let mut hours = 1..;
-    // What is written before the rules have read what was there counts as history, so one after the other.
-    let mut next_incident = |told: usize| {
+    // Lines written before the rules have read the existing ones count as history, so one incident at a time.
+    let mut next_incident = |announced: usize| {
         let mut due = Instant::now();
-        wait_for("an incident that is told", PATIENCE, || {
+        wait_for("an announced incident", PATIENCE, || {
             if Instant::now() >= due {
                 let hour = hours.next().expect("without end");
                 let at = |time| format!("2024-01-{:02}T{:02}:{time}Z", 1 + hour / 24, hour % 24);
@@ -326,7 +326,7 @@ fn a_reload_announces_no_alert_twice() {
                 fixture.append("a.log", &lines.concat());
                 due = Instant::now() + Duration::from_millis(300);
             }
-            (fired() >= told).then_some(())
+            (fired() >= announced).then_some(())
         });
     };
     next_incident(1);
@@ -334,8 +334,8 @@ fn a_reload_announces_no_alert_twice() {
     assert!(reload(&engine).contains("rules: changed"));
     next_incident(fired() + 1);
     let said = engine.said();
-    let told: Vec<&str> = said.lines().filter(|line| line.contains("errors firing")).collect();
-    let once: std::collections::BTreeSet<&str> = told.iter().copied().collect();
-    assert_eq!(told.len(), once.len(), "{said}");
+    let announced: Vec<&str> = said.lines().filter(|line| line.contains("errors firing")).collect();
+    let once: std::collections::BTreeSet<&str> = announced.iter().copied().collect();
+    assert_eq!(announced.len(), once.len(), "{said}");
     assert!(engine.terminate().success());
 }

@@ -1,5 +1,5 @@
-//! Targets behind which the index changes: aliases and data streams. A repeated attempt would go to another index, so
-//! nothing is delivered to them, or at least once where the settings say so; nothing is doubled silently.
+//! Targets whose write index changes: aliases and data streams. A retry would go to another index, so nothing is
+//! delivered to them, or at least once if the settings allow it; there are no unannounced duplicates.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,8 +57,8 @@ fn nothing_is_sent_to_an_alias_and_the_reason_is_reported() {
     );
 }
 
-/// A template makes a data stream of a name that was not there, the answer is lost, it rolls over: the repeat would
-/// double everything.
+/// A template turns a new name into a data stream, the reply is lost, the data stream rolls over: a retry would duplicate
+/// everything.
 #[test]
 fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing() {
     let server = RejectingElasticsearch::start();
@@ -79,23 +79,23 @@ fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing() {
     wait_for("one more try", PATIENCE, || (server.asked() > asked).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&documents(&server), 1, 500);
-    // Nor after a restart.
+    // Neither does a restart.
     assert_eq!(fixture.once().0, Some(1));
     assert_each_once(&documents(&server), 1, 500);
-    // Whoever accepts duplicates gets them.
+    // With `allow_rollover`, duplicates are accepted.
     fixture.configure(&format!("{}allow_rollover = true", sink(&proxy.url(), "app")));
     assert_eq!(fixture.once().0, Some(0));
     assert_eq!(documents(&server).len(), 1_000);
 }
 
-/// The first bulk says it, where it arrives; nothing more goes there, and other targets go on.
+/// The reply to the first bulk reveals the data stream; nothing more is sent to it, and other targets continue.
 #[test]
 fn nothing_more_is_sent_to_a_name_that_becomes_a_data_stream() {
     for secret in [false, true] {
         let server = RejectingElasticsearch::start();
         server.template("app");
         if secret {
-            server.keep_names_secret();
+            server.refuse_to_resolve_names();
         }
         let route = "[[sink.es.route]]\nwhere = \"writer:2\"\nindex = \"other\"";
         let fixture = Fixture::new(&format!("{}{route}", sink(&server.url, "app")));
@@ -119,13 +119,13 @@ fn nothing_more_is_sent_to_a_name_that_becomes_a_data_stream() {
     }
 }
 
-/// Where nobody may ask, an index is delivered to all the same, and `check` says what to grant.
+/// Without permission to resolve names, events are delivered to an index anyway, and `check` names the missing permission.
 #[test]
 fn names_are_resolved_once_and_not_per_bulk() {
     for secret in [false, true] {
         let server = RejectingElasticsearch::start();
         if secret {
-            server.keep_names_secret();
+            server.refuse_to_resolve_names();
         }
         let fixture = Fixture::new(&sink(&server.url, "app-%Y.%m.%d"));
         let engine = fixture.engine();

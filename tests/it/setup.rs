@@ -1,4 +1,4 @@
-//! `logwarden setup elasticsearch`: what servers are asked, and what is said where they cannot.
+//! `logwarden setup elasticsearch`: the requests sent to servers, and the messages about missing features.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn setup(home: &Path, more: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), program::text(&output.stdout), program::text(&output.stderr))
 }
 
-/// What it was asked, while it answers like this.
+/// Makes the server answer like this; returns its requests, also the later ones.
 fn asked(
     server: &RejectingElasticsearch,
     answer: impl Fn(&str) -> (u16, Value) + Send + 'static,
@@ -67,7 +67,7 @@ fn without_keep_nothing_is_ever_deleted() {
     assert!(!setup(home.path(), &["--print"]).1.contains("delete"));
 }
 
-/// A policy that is there already is replaced by its version.
+/// An existing policy is replaced, with its version in the request.
 #[test]
 fn opensearch_gets_a_policy_that_names_the_indexes() {
     let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
@@ -115,7 +115,7 @@ fn missing_features_and_permissions_of_a_server_are_reported() {
     assert_eq!((code, said.contains("`all` has not one index per day")), (2, true), "{said}");
 }
 
-/// A sign-in page, or whatever else answers everything with 200.
+/// A sign-in page, or another server that answers every request with 200.
 #[test]
 fn a_reply_of_another_server_installs_nothing() {
     let page = json!("<html>please sign in</html>");
@@ -128,8 +128,8 @@ fn a_reply_of_another_server_installs_nothing() {
             let said = answer.clone();
             asked(&server, move |_| (200, said.clone()));
             let (code, _, said) = setup(home.path(), &[]);
-            let told = said.contains("not like Elasticsearch");
-            assert_eq!((code, told), (1, true), "{answer}: {said}");
+            let is_reported = said.contains("not like Elasticsearch");
+            assert_eq!((code, is_reported), (1, true), "{answer}: {said}");
         }
     }
 }

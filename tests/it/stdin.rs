@@ -229,7 +229,12 @@ fn input_that_is_not_text_ends_the_run_too() {
         // It begins like a log, so it is read as lines.
         ("raw", &raw, 0, "does not look like text"),
         ("a program", &program, 3, "400,005 bytes of standard input could not be read"),
-        ("no stream", b"\x1f\x8b\x08\x00 is no stream\n", 3, "bytes of standard input could not"),
+        (
+            "not a stream",
+            b"\x1f\x8b\x08\x00 is no stream\n",
+            3,
+            "bytes of standard input could not",
+        ),
         ("a compressed program", &gzip(&program), 3, "bytes of standard input could not be read"),
         ("whole", &whole, 0, ""),
         ("damaged", &damaged.concat(), 3, "bytes of standard input could not be read"),

@@ -1,6 +1,5 @@
-//! Killed at its durable steps, one after the other: at every fsync, rename, link, removal and truncation that it asks
-//! the kernel for, also while it mends what the kill before has left. `strace` counts the calls of each thread and
-//! kills.
+//! Kills at each durable step: at every call of fsync, rename, link, removal and truncation, also during the recovery
+//! from the previous kill. `strace` counts the calls of each thread and kills.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -15,7 +14,7 @@ use tempfile::TempDir;
 use crate::program;
 use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
-/// Every call that makes something durable, or gives something up.
+/// Every call that makes data durable or deletes it.
 const CALLS: [&str; 10] = [
     "fdatasync",
     "fsync",
@@ -28,9 +27,9 @@ const CALLS: [&str; 10] = [
     "unlink",
     "unlinkat",
 ];
-/// Lines that come before each start.
+/// Lines that are written before each start.
 const MORE: u64 = 20;
-/// One of so many is refused for good by the server.
+/// One in this many events is rejected permanently by the server.
 const REFUSED: u64 = 7;
 
 struct Fixture {
@@ -46,7 +45,7 @@ impl Fixture {
             server: RejectingElasticsearch::start(),
             lines: 0,
         };
-        fixture.server.judge(|_, document| {
+        fixture.server.reply_to_items(|_, document| {
             let refused = document["number"].as_u64().is_some_and(|it| it.is_multiple_of(REFUSED));
             let reason = "failed to parse";
             refused
@@ -64,7 +63,7 @@ impl Fixture {
         fixture
     }
 
-    /// A month of its own each time, so that its key has to be made too.
+    /// Each round writes another month, so that its key must be created too.
     fn append(&mut self, round: u64) {
         let path = self.home.path().join("app.log");
         let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
@@ -87,13 +86,13 @@ impl Fixture {
         command
     }
 
-    /// Killed when a thread asks for `call` the `number`th time. `None`: none did.
+    /// Killed when a thread makes the `number`th `call`. `None`: no thread made that many.
     fn killed_at(&self, call: &str, number: u32, arguments: &[&str]) -> Option<()> {
         killed_at(&self.command(arguments), self.home.path(), call, number)
     }
 
-    /// Each number once, in every sink.
-    fn all_is_there(&self) {
+    /// Checks that each number is in every sink once.
+    fn assert_all_delivered(&self) {
         let all: Vec<u64> = (1..=self.lines).collect();
         let (refused, taken): (Vec<u64>, Vec<u64>) =
             all.iter().copied().partition(|number| number.is_multiple_of(REFUSED));
@@ -108,7 +107,7 @@ impl Fixture {
         let letters = program::run(&mut self.command(&["dead-letters", "show", "--json"])).stdout;
         let letters = program::text(&letters);
         let letters = letters.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        // A kill between a letter and the cursor behind it leaves the letter twice, under one id.
+        // A kill between a dead letter and its cursor stores the letter twice, under one id.
         let letters: BTreeMap<String, Value> = letters.map(|letter| of(&letter)).collect();
         assert_eq!(numbers(letters.into_values()), refused, "dead letters");
         let state = self.home.path().join("state");
@@ -133,19 +132,20 @@ fn of(letter: &Value) -> (String, Value) {
     (letter["id"].as_str().unwrap().to_owned(), document)
 }
 
-/// The command, killed when a thread of it asks for `call` the `number`th time. `None`: none did, and it ended well.
+/// Runs the command and kills it when a thread makes the `number`th `call`. `None`: no thread made that many, and the
+/// command succeeded.
 pub fn killed_at(plain: &Command, home: &Path, call: &str, number: u32) -> Option<()> {
     let inject = format!("inject={call}:signal=KILL:when={number}");
     let output = program::run(&mut traced(plain, home, Path::new("/dev/null"), call, &inject));
     match output.status.code() {
-        // What the server refused is kept.
+        // 3: the rejected events are dead letters.
         Some(0 | 3) => None,
         Some(code) => panic!("exit code {code}: {}", program::text(&output.stderr)),
         None => Some(()),
     }
 }
 
-/// The command, whose threads get `error` in the place of the `number`th `call`. `None`: none asked so often.
+/// Runs the command; the `number`th `call` of each thread fails with `error`. `None`: no thread made that many.
 pub fn failed_at(
     plain: &Command,
     home: &Path,
@@ -196,15 +196,15 @@ fn killed_at_every_durable_step_everything_arrives_once() {
             }
             kills += 1;
         }
-        // The last one ended by itself: nothing may be open.
-        fixture.all_is_there();
+        // The last run ended on its own: everything must be delivered.
+        fixture.assert_all_delivered();
     }
     println!("{kills} kills, {} lines", fixture.lines);
     assert!(kills >= 20, "{kills} kills");
 }
 
-/// A client's events are gone from the archive's files, not only from what is found, when `erase` has ended; and what a
-/// kill leaves of it is done by the next one.
+/// When `erase` has ended, the client's events are deleted from the archive's files, not only hidden from searches. A
+/// killed `erase` is completed by the next one.
 #[test]
 fn erase_killed_at_every_durable_step_is_completed_by_the_next() {
     let mut fixture = Fixture::new();
@@ -217,7 +217,7 @@ fn erase_killed_at_every_durable_step_is_completed_by_the_next() {
     let (sources, _) = text.split_once("[sink.out]").unwrap();
     let sealed = format!("{sources}[privacy]\nseal = [\"client_id\"]\n");
     fs::write(home.join("config.toml"), sealed).unwrap();
-    // Two commits, so that segments of two ages hold the id.
+    // Two commits, so that two segments contain the id.
     for round in 0..2 {
         fixture.append(round);
         program::expect(&mut fixture.command(&["--no-ui", "--once"]), 0);

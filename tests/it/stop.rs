@@ -1,4 +1,4 @@
-//! Whoever says stop is obeyed, whatever a blocking call waits for.
+//! A request to stop is obeyed even while a thread is in a blocking call.
 
 use std::io::Read;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
@@ -10,7 +10,7 @@ use crate::program::{Engine, archived, logwarden, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// As `logwarden --no-ui --to stdout | less`: the reader has stopped reading, the pipe is full, a write hangs.
+/// Like `logwarden --no-ui --to stdout | less`: the reader has stopped reading, the pipe is full, a write blocks.
 struct Stuck {
     child: Child,
     _pipe: ChildStdout,
@@ -27,9 +27,9 @@ impl Stuck {
         let mut child = command.stdout(Stdio::piped()).stderr(said).spawn().expect("it starts");
         let pipe = child.stdout.take().expect("it is a pipe");
         let size = rustix::pipe::fcntl_getpipe_size(&pipe).unwrap() as u64;
-        // The last page may be filled in part.
+        // The last page may be partly filled.
         let full = || rustix::io::ioctl_fionread(&pipe).unwrap() + 4096 > size;
-        wait_for("a write that hangs", PATIENCE, || full().then_some(()));
+        wait_for("a write that blocks", PATIENCE, || full().then_some(()));
         Stuck { child, _pipe: pipe, fixture }
     }
 
@@ -66,7 +66,7 @@ fn a_second_signal_does_not_wait_for_a_pipe() {
     let mut stuck = Stuck::start();
     let asked = Instant::now();
     stuck.signal();
-    // Those within a second of it are the same one.
+    // Signals within one second of the first count as one.
     for more in 1..=4 {
         wait_for("the next one", PATIENCE, || {
             (asked.elapsed() > Duration::from_millis(1_500) * more).then_some(())
@@ -80,7 +80,7 @@ fn a_second_signal_does_not_wait_for_a_pipe() {
     assert!(stuck.said().contains("stopped immediately"), "{}", stuck.said());
 }
 
-/// timeout(1) sends one to the program and one to its group.
+/// timeout(1) sends one signal to the program and one to its group.
 #[test]
 fn two_signals_in_a_row_count_as_one() {
     let home = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ fn two_signals_in_a_row_count_as_one() {
     assert!(!said.contains("stopped immediately"), "{said}");
 }
 
-/// As `logwarden … | head -1`.
+/// Like `logwarden … | head -1`.
 #[test]
 fn a_closed_reader_is_reported_and_ends_the_program() {
     for once in [&[][..], &["--once"]] {
@@ -118,7 +118,7 @@ fn a_closed_reader_is_reported_and_ends_the_program() {
     }
 }
 
-/// As `logwarden … 2>&1 | head -1`: nothing of what it is to do depends on who listens.
+/// Like `logwarden … 2>&1 | head -1`: the work does not depend on a reader of standard error.
 #[test]
 fn a_closed_standard_error_changes_nothing() {
     let home = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ fn a_closed_standard_error_changes_nothing() {
     }
 }
 
-/// As Ctrl-S on the terminal, or `2>&1 >/dev/null | a program that reads nothing`.
+/// Like Ctrl-S on the terminal, or `2>&1 >/dev/null | a program that reads nothing`.
 #[test]
 fn a_standard_error_without_a_reader_blocks_nothing() {
     for signals in [1, 2] {
@@ -155,7 +155,7 @@ fn a_standard_error_without_a_reader_blocks_nothing() {
             wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
         };
         arrived(10);
-        // A name that no server takes: that it is changed is said where it is encoded.
+        // Servers reject this field name; the encoder reports that it changes it.
         fixture.append("a.log", &line(1, 10).replace("\"message\"", "\"a..b\":1,\"message\""));
         arrived(11);
         fixture.append("a.log", &lines(1, 11..60));
@@ -189,7 +189,7 @@ fn a_standard_error_without_a_reader_blocks_nothing() {
     }
 }
 
-/// No byte more can be written to it without waiting.
+/// Fills the pipe, so that the next write blocks.
 fn fill(pipe: &std::io::PipeWriter) {
     let flags = rustix::fs::fcntl_getfl(pipe).unwrap();
     rustix::fs::fcntl_setfl(pipe, flags | rustix::fs::OFlags::NONBLOCK).unwrap();

@@ -1,4 +1,4 @@
-//! Actor says when it leaves: nobody, a person, a signal, the clock, or a count; for every sink or for one.
+//! The triggers of shipping: automatic, manual, a signal, a schedule or a count; for all sinks or for one.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use crate::rotation::{append, lines};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A log and two files that it is delivered to.
+/// A log that is delivered to two files.
 struct Fixture {
     home: TempDir,
 }
 
 impl Fixture {
-    /// `settings`: other tables.
+    /// `settings`: additional tables.
     fn new(settings: &str) -> Self {
         let fixture = Fixture { home: TempDir::new().unwrap() };
         let path = |name| fixture.path(name).display().to_string();
@@ -72,7 +72,7 @@ fn manual_for_one_sink_and_by_signal_for_all() {
     append(&fixture.path("app.log"), lines("a", 20..30).as_bytes());
     fixture.until(30, 20);
     expect(&mut fixture.command(&["ship", "pause", "one"]), 0);
-    wait_for("the word of the pause", PATIENCE, || {
+    wait_for("the notice about the pause", PATIENCE, || {
         engine.said().contains("sink one was paused by logwarden ship").then_some(())
     });
     append(&fixture.path("app.log"), lines("a", 30..40).as_bytes());

@@ -245,7 +245,8 @@ fn loses_nothing_when_logwarden_is_killed(server: &Elasticsearch) {
         writing.join().unwrap()
     });
     let documents = server.documents("killed");
-    fixture.assert_cursors_are_honest(documents.iter().map(|(_, document)| document));
+    fixture
+        .assert_bytes_before_cursors_are_delivered(documents.iter().map(|(_, document)| document));
     let (code, said) = fixture.once();
     assert_eq!(code, Some(0), "{said}");
     assert_each_once(&server.documents("killed"), WRITERS, written);

@@ -44,11 +44,11 @@ pub fn ships_months_that_can_be_decrypted_with_the_keys_alone(server: &Elasticse
     assert_eq!(second.len(), 2160);
     assert!(first.iter().all(|(place, document)| second[place] == *document), "as they were");
     assert_eq!(key_files(&fixture), keys);
-    assert_one_tag_a_month_and_id(&fixture, &second);
-    assert_opens_with_the_keys_alone(&fixture, &second);
+    assert_one_tag_per_month_and_id(&fixture, &second);
+    assert_decrypts_with_the_keys_alone(&fixture, &second);
     every_trigger_works(&fixture, server);
     let all = assert_sealed_and_once(&fixture, server);
-    assert_opens_with_the_keys_alone(&fixture, &all);
+    assert_decrypts_with_the_keys_alone(&fixture, &all);
 }
 
 fn configured(server: &Elasticsearch) -> Fixture {
@@ -138,7 +138,7 @@ fn assert_sealed_and_once(fixture: &Fixture, server: &Elasticsearch) -> Lines {
 }
 
 /// Whichever process sealed it.
-fn assert_one_tag_a_month_and_id(fixture: &Fixture, documents: &Lines) {
+fn assert_one_tag_per_month_and_id(fixture: &Fixture, documents: &Lines) {
     let mut tags: HashMap<(&str, &str), &str> = HashMap::new();
     let source = source(fixture);
     for (place, document) in documents {
@@ -151,7 +151,7 @@ fn assert_one_tag_a_month_and_id(fixture: &Fixture, documents: &Lines) {
 }
 
 /// Another machine: a copy of the keys, no configuration, no state.
-fn assert_opens_with_the_keys_alone(fixture: &Fixture, documents: &Lines) {
+fn assert_decrypts_with_the_keys_alone(fixture: &Fixture, documents: &Lines) {
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy");
     fs::create_dir(&copy).unwrap();

@@ -24,7 +24,7 @@ pub fn holds_no_id_and_finds_events_by_their_tags(server: &Elasticsearch) {
         hits.iter().map(|hit| hit["_source"].clone()).collect()
     };
     let all = || search(json!({ "match_all": {} }));
-    let ids = leaks::none_behind_any_way_out(&sink, &all);
+    let ids = leaks::scan_all_outputs(&sink, &all);
     assert_eq!(all().len(), ids.len());
 
     let mapping = server.ask(Method::Get, "leaks/_mapping", "");

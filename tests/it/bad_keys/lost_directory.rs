@@ -1,5 +1,5 @@
-//! The directory of keys goes away, or another one stands in its place: months wait, nothing is sealed that the
-//! directory could not open when it is back, and then every line arrives once.
+//! The keys directory disappears or is replaced by another one: months wait, and no value is sealed with a key that the
+//! restored directory lacks. Once it is restored, every line arrives once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -14,12 +14,12 @@ use crate::steps;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where the directory is while something else stands in its place.
+/// The directory is moved here while another one takes its place.
 fn aside(months: &Months) -> PathBuf {
     months.fixture.path("aside")
 }
 
-/// As it was when April alone had a key.
+/// A copy of the directory from the time when only April had a key.
 fn old(months: &Months) -> PathBuf {
     months.fixture.path("old")
 }
@@ -44,7 +44,7 @@ fn put_directory_back(months: &Months) {
     fs::rename(aside(months), &months.keys).unwrap();
 }
 
-/// Names in the directory; none where there is no directory.
+/// Names in the directory; empty if it does not exist.
 fn names_in(directory: &Path) -> BTreeSet<String> {
     let Ok(files) = fs::read_dir(directory) else { return BTreeSet::new() };
     files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
@@ -58,7 +58,7 @@ fn delivered(months: &Months) -> [usize; 3] {
     ["Apr", "May", "Jun"].map(|month| months.delivered(month))
 }
 
-/// Every token of the output opens with the directory, and each month was sealed with one key.
+/// Checks that the directory decrypts every token of the output, and that each month was sealed with one key.
 fn assert_each_token_opens(months: &Months) {
     let mut decrypt = months.fixture.beside(&["decrypt"]);
     program::expect(
@@ -92,8 +92,8 @@ fn ids_in(directory: &Path) -> BTreeSet<[u8; 8]> {
     keys_in(directory).into_iter().map(id).collect()
 }
 
-/// What it is called, how it comes about while April and May have keys and June has none, how much of each is then
-/// delivered of two lines in April, two in May and one in June.
+/// Name; cause, applied while April and May have keys and June has none; number of lines then delivered of two in April,
+/// two in May and one in June.
 type Loss = (&'static str, fn(&Months), [usize; 3]);
 
 const LOSSES: [Loss; 5] = [
@@ -139,7 +139,7 @@ const LOSSES: [Loss; 5] = [
     ),
 ];
 
-/// April and May have keys and a line each.
+/// April and May each have a key and a line.
 fn begun(directory: &str) -> Months {
     let mut months = match directory {
         DEFAULT => Months::with_keys_in(DEFAULT),
@@ -153,7 +153,7 @@ fn begun(directory: &str) -> Months {
     months
 }
 
-/// Files wait, and one that needs no key and came later is through: each was tried.
+/// Waits until files are waiting and a later line without a need for a key was delivered: then each file was tried.
 fn wait_for_a_try(months: &Months, engine: &program::Engine) {
     wait_for("a file waits", PATIENCE, || {
         engine.said().contains("is paused, so that nothing leaves in plain text").then_some(())
@@ -162,7 +162,7 @@ fn wait_for_a_try(months: &Months, engine: &program::Engine) {
     let time = jiff::Timestamp::now();
     let line = format!("{{\"timestamp\":\"{time:.3}\",\"level\":\"info\",\"message\":\"m\"}}\n");
     months.fixture.append("logs_2021_Dec.txt", &line);
-    wait_for("the others go on", PATIENCE, || (months.delivered("Dec") > before).then_some(()));
+    wait_for("the others", PATIENCE, || (months.delivered("Dec") > before).then_some(()));
 }
 
 #[test]
@@ -181,8 +181,12 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
             wait_for_a_try(&months, &engine);
             let [april, may, june] = expected;
             assert_eq!(delivered(&months), [april + 1, may, june], "{name}: {}", engine.said());
-            assert_eq!(keys_in(&months.keys), there, "{name}: no key was made");
-            assert_eq!(months.keys.exists(), !name.ends_with("away"), "{name}: nor a directory");
+            assert_eq!(keys_in(&months.keys), there, "{name}: no key was created");
+            assert_eq!(
+                months.keys.exists(),
+                !name.ends_with("away"),
+                "{name}: no directory was created"
+            );
 
             put_directory_back(&months);
             let retry = || program::run(&mut months.fixture.beside(&["ship", "retry"]));
@@ -218,7 +222,7 @@ fn months_wait_where_the_directory_was_lost_before_the_start() {
     }
 }
 
-/// What is mounted goes, and its empty mount point stays.
+/// The disk is unmounted, and its empty mount point stays.
 #[test]
 fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     let mut months = Months::new();
@@ -253,7 +257,11 @@ fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     assert!(detach());
     ["Apr", "May"].iter().for_each(|month| append(month));
     wait_for_a_try(&months, &engine);
-    assert_eq!(names_in(&months.keys), BTreeSet::new(), "nothing was made below the mount point");
+    assert_eq!(
+        names_in(&months.keys),
+        BTreeSet::new(),
+        "nothing was created below the mount point"
+    );
     assert!(attach());
     wait_for("all of it", PATIENCE, || {
         program::run(&mut months.fixture.beside(&["ship", "retry"]));
@@ -266,7 +274,7 @@ fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     assert!(detach());
 }
 
-/// Two engines of their own state share the directory.
+/// Two engines, each with its own state, share the directory.
 #[test]
 fn two_engines_that_share_a_directory_both_wait_for_it() {
     let mut months = begun("keys");
@@ -309,12 +317,12 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
     }
     months.number += 3;
     assert_each_token_opens(&months);
-    assert_eq!(keys_in(&months.keys).len(), 3, "one key a month");
+    assert_eq!(keys_in(&months.keys).len(), 3, "one key per month");
     fs::copy(months.fixture.path("other.jsonl"), months.fixture.path("out.jsonl")).unwrap();
     assert_each_token_opens(&months);
 }
 
-/// The list is lost alone, or it alone is left.
+/// Only the list is lost, or only the list is left.
 #[test]
 fn a_list_without_keys_and_keys_without_a_list_are_distinguished() {
     let mut months = begun("keys");
@@ -326,7 +334,7 @@ fn a_list_without_keys_and_keys_without_a_list_are_distinguished() {
     let kept = months.fixture.path("kept");
     copy(&months.keys, &kept);
     keys_in(&months.keys).iter().for_each(|name| fs::remove_file(months.keys.join(name)).unwrap());
-    // Nor does a lost state make a key anew that stands in the list.
+    // A key in the list is not created again if the state is lost, either.
     fs::remove_dir_all(months.fixture.path("state")).unwrap();
     for output in ["out.jsonl", "out.jsonl.cursor"] {
         fs::remove_file(months.fixture.path(output)).unwrap();
@@ -360,7 +368,7 @@ fn commands_know_a_new_key_as_soon_as_the_state_does() {
     engine.kill();
 }
 
-/// How the directory is lost at random.
+/// Loses the directory in a random way.
 fn lose_at_random(months: &Months, random: &mut Random) {
     move_aside(months);
     match random.below(3) {
@@ -374,7 +382,7 @@ fn sleep(random: &mut Random, most_millis: u64) {
     std::thread::sleep(Duration::from_micros(random.below(most_millis * 1000)));
 }
 
-/// A line for a month that never had a key, and one for each of two that have.
+/// Appends a line for a month that never had a key, and one for each of two months with keys.
 fn append_round(months: &Months, round: u64) -> usize {
     let names =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -387,7 +395,7 @@ fn append_round(months: &Months, round: u64) -> usize {
 }
 
 #[track_caller]
-fn assert_one_key_a_month_that_is_there(months: &Months, when: &str) {
+fn assert_one_existing_key_per_month(months: &Months, when: &str) {
     let there = ids_in(&months.keys);
     for (month, ids) in sealed_with(months) {
         assert_eq!(ids.len(), 1, "{when}: month {month} {ids:x?}");
@@ -413,18 +421,18 @@ fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_per_month() {
             engine.kill();
         }
         put_directory_back(&months);
-        assert_one_key_a_month_that_is_there(&months, &format!("round {round}"));
+        assert_one_existing_key_per_month(&months, &format!("round {round}"));
     }
     let (code, said) = months.fixture.once();
     assert_eq!(code, Some(0), "{said}");
     let out = fs::read_to_string(months.fixture.path("out.jsonl")).unwrap();
     assert_eq!(out.lines().count(), lines, "every line once");
-    assert_one_key_a_month_that_is_there(&months, "at the end");
+    assert_one_existing_key_per_month(&months, "at the end");
     assert_each_token_opens(&months);
 }
 
-/// The same at each call that makes a key and its name in the list and the state durable, and the directory is empty at
-/// the next start.
+/// Kills at each call that makes a key, its name in the list, or the state durable; at the next start the directory is
+/// empty.
 #[test]
 fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
     let months = begun("keys");
@@ -442,8 +450,8 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
             if steps::killed_at(&once, months.fixture.home.path(), call, number).is_none() {
                 break;
             }
-            assert_one_key_a_month_that_is_there(&months, &format!("{call} {number}"));
-            // Between the first step of its key and the first token.
+            assert_one_existing_key_per_month(&months, &format!("{call} {number}"));
+            // The kill was between the first step of creating the key and the first token.
             if names_in(&months.keys) != names && sealed_with(&months).len() == sealed {
                 kills += 1;
                 move_aside(&months);
@@ -462,7 +470,7 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
     assert!(kills >= 2, "{kills} kills");
 }
 
-/// A disk that fails, or is full, at any call that makes a key and its name in the list durable.
+/// A disk error, or a full disk, at any call that makes a key and its name in the list durable.
 #[test]
 fn a_failed_call_leaves_no_token_under_a_key_that_is_missing_or_unlisted() {
     let months = begun("keys");
@@ -483,7 +491,7 @@ fn a_failed_call_leaves_no_token_under_a_key_that_is_missing_or_unlisted() {
             let Some(output) = steps::failed_at(&once, home, call, number, error) else { break };
             held_back +=
                 usize::from(program::text(&output.stderr).contains("nothing leaves in plain text"));
-            assert_one_key_a_month_that_is_there(&months, &when);
+            assert_one_existing_key_per_month(&months, &when);
             let list = fs::read_to_string(months.key("used")).unwrap();
             for id in sealed_with(&months).values().flatten() {
                 let id = format!("{:016x} ", u64::from_be_bytes(*id));

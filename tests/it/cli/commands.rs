@@ -1,4 +1,4 @@
-//! What one types at a shell: paths that are not there, standard input, regular expressions, slips in names.
+//! Command lines: missing paths, standard input, regular expressions, misspelled names.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a package and a service manager need of the program: manual pages, and the directory that it is given.
+//! The needs of packages and service managers: manual pages and a given state directory.
 
 use std::fs;
 

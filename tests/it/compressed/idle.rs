@@ -1,5 +1,5 @@
-//! The copy of a compressed file gives its room back when everybody has read it; the file is followed on, and unpacked
-//! again for whoever wants to read it.
+//! The decompressed copy of a compressed file is removed once all consumers have read it. The file stays followed, and
+//! is decompressed again for a consumer that needs it.
 
 use std::fs::{self, File};
 use std::sync::Arc;
@@ -28,14 +28,14 @@ fn room(fixture: &Fixture) -> u64 {
     copies.map(|copy| copy.len()).sum()
 }
 
-/// Longer than a copy is kept that nobody reads.
+/// Longer than an unused copy is kept.
 fn a_while_passes(clock: &SteppedClock) {
     clock.pass(Duration::from_secs(6));
 }
 
 fn until_idle(fixture: &mut Fixture, clock: &SteppedClock) {
     a_while_passes(clock);
-    fixture.until("its room is free", |fixture| room(fixture) == 0);
+    fixture.until("its disk space is free", |fixture| room(fixture) == 0);
 }
 
 fn with_file(name: &str, clock: &Arc<SteppedClock>) -> Fixture {
@@ -47,18 +47,18 @@ fn with_file(name: &str, clock: &Arc<SteppedClock>) -> Fixture {
     fixture
 }
 
-/// A file that everybody has read, and whose copy holds nothing any more.
+/// A file that all consumers have read, and whose copy is empty.
 fn idle(clock: &Arc<SteppedClock>) -> Fixture {
     let mut fixture = with_file(NAME, clock);
     assert_eq!(room(&fixture), lines("a", 0..LINES).len() as u64);
     until_idle(&mut fixture, clock);
-    // A reload with the same sources; nothing is in the cache of batches after that.
+    // A reload with the same sources empties the cache of batches.
     fixture.log().set_sources(vec![fixture.source()]);
     assert_eq!(room(&fixture), 0);
     fixture
 }
 
-/// Whoever waits for a place of the file, and gets it.
+/// Waits until the file can be read at this cursor; returns the texts and the next offset.
 fn read(fixture: &Fixture, cursor: Cursor) -> Option<(Vec<String>, u64)> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -78,7 +78,7 @@ fn read(fixture: &Fixture, cursor: Cursor) -> Option<(Vec<String>, u64)> {
     }
 }
 
-/// From its beginning to its end, by somebody who keeps a cursor in the state or not.
+/// Reads from the beginning to the end; `consumer`: the one whose cursor is kept in the state, if any.
 fn read_all(fixture: &Fixture, generation: GenerationId, consumer: Option<&str>) -> Vec<String> {
     let (mut all, mut offset) = (Vec::new(), 0);
     while let Some((texts, end)) = read(fixture, Cursor { generation, offset }) {
@@ -141,7 +141,7 @@ fn a_copy_is_kept_as_long_as_a_consumer_needs_it() {
         fixture.store().put_cursor("late", "*", Cursor { generation, offset: at });
     }
     a_while_passes(&clock);
-    fixture.until("the room of the other is free", |fixture| room(fixture) == size);
+    fixture.until("the disk space of the other is free", |fixture| room(fixture) == size);
     for Cursor { generation, offset } in fixture.log().ends() {
         fixture.store().put_cursor("late", "*", Cursor { generation, offset });
     }
@@ -170,7 +170,7 @@ fn a_screen_reads_existing_and_removed_copies() {
     fixture.until("the other", |fixture| fixture.consumer.events.len() == LINES + 10);
     a_while_passes(&clock);
     let size = lines("a", 0..LINES).len() as u64;
-    fixture.until("the room of the other is free", |fixture| room(fixture) == size);
+    fixture.until("the disk space of the other is free", |fixture| room(fixture) == size);
     drop(view);
     fixture.until("and of this one", |fixture| room(fixture) == 0);
 }
@@ -226,7 +226,7 @@ fn an_idle_copy_stays_known_after_any_change_of_its_file() {
                 && (what != "touched" || is_new())
         });
         let expected = || numbered(0..LINES).chain((0..more).map(|n| line("b", n)));
-        // As long as a copy is idle, and after a start that unpacks it again.
+        // While the copy is idle, and after a start that decompresses it again.
         for _ in 0..2 {
             until_idle(&mut fixture, &clock);
             fixture.expect_lines(expected());
@@ -250,11 +250,11 @@ fn a_later_consumer_reads_a_file_deleted_while_its_copy_was_idle() {
 fn a_file_with_the_same_beginning_is_distinguished_from_an_idle_copy() {
     let clock = SteppedClock::new();
     let mut fixture = idle(&clock);
-    // The same first line, and another second one: that is known without the copy.
+    // The same first line, another second one: known without the copy.
     fixture.append("other.log", line("a", 0) + "\n" + &lines("b", 0..100));
     fixture.until("the other", |fixture| fixture.consumer.events.len() == LINES + 101);
     assert_eq!(room(&fixture), 0);
-    // The same content beside it is a file of its own, as beside a copy that is not idle.
+    // The same content in another file is a file of its own, as if the copy were not idle.
     fixture.append("restored.log", lines("a", 0..LINES));
     fixture.until("it is compared", |fixture| room(fixture) > 0);
     fixture.until("all", |fixture| fixture.consumer.events.len() >= 2 * LINES + 101);
@@ -279,7 +279,7 @@ fn a_month_with_an_idle_copy_and_a_restart_deliver_nothing_twice() {
     const DAY: Duration = Duration::from_secs(86_400);
     let clock = SteppedClock::new();
     let mut fixture = idle(&clock);
-    // The row of one that is gone says when rows expire.
+    // The row of a deleted file shows when rows expire.
     fixture.append("over.log", lines("o", 0..5));
     fixture.until("the other", |fixture| fixture.consumer.events.len() == LINES + 5);
     fs::remove_file(fixture.path("over.log")).unwrap();
@@ -287,7 +287,7 @@ fn a_month_with_an_idle_copy_and_a_restart_deliver_nothing_twice() {
     fixture.until("both are known", |fixture| rows(fixture) == 2);
     let began = Instant::now();
     while rows(&fixture) == 2 {
-        assert!(began.elapsed() < PATIENCE, "its row never goes");
+        assert!(began.elapsed() < PATIENCE, "its row is never removed");
         clock.forward(DAY);
         clock.pass(DAY);
         std::thread::sleep(Duration::from_millis(20));
@@ -315,7 +315,7 @@ fn an_empty_stream_does_not_hide_a_loss() {
     fixture.until("new content and the loss", |fixture| {
         fixture.consumer.events.len() == 15 && fixture.consumer.lost == unread.len() as u64
     });
-    fixture.until("the loss is said", |fixture| {
+    fixture.until("the loss is reported", |fixture| {
         fixture.log().notices().iter().any(|notice| notice.text.contains("was truncated"))
     });
     assert_eq!(fixture.log().torn(), 1);

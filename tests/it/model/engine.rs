@@ -246,7 +246,7 @@ pub fn photo_of(directory: &Path) -> Photo {
 pub fn put_back(directory: &Path, photo: &Photo) {
     lose(directory);
     for (path, bytes) in photo {
-        let directory = path.parent().expect("it lies in the directory");
+        let directory = path.parent().expect("it is in the directory");
         logwarden::state::private_directory::make_directory(directory).unwrap();
         fs::write(path, bytes).unwrap();
     }

@@ -13,7 +13,7 @@ pub enum Kind {
     Uncounted(Consumer),
     /// More bytes were counted as lost than were destroyed.
     Overcounted(Consumer),
-    /// The log's totals are lower than the losses that the consumers were told of.
+    /// The log's totals are lower than the losses that were reported to the consumers.
     Unlisted,
     /// The log's total is higher, so the exit code reports a loss that did not happen.
     Overlisted,

@@ -1,4 +1,4 @@
-//! What an operator does to files: every form of rotation that logrotate has, and saving in an editor.
+//! An operator's actions on files: every form of rotation that logrotate has, and saving in an editor.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -10,7 +10,7 @@ use super::stream::StreamId;
 use super::world::{LOGS, World};
 use crate::compressed::{gzip, zstd};
 
-/// What happens to a log after it was copied.
+/// The action on a log after it was copied.
 pub enum Then {
     Stay,
     Truncate,
@@ -151,7 +151,7 @@ impl World {
         let (Some(stream), len) = (self.files[key].stream, self.files[key].len) else { return };
         let stream = match self.files[key].place == self.streams[stream].home {
             true => stream,
-            // Nobody can tell what is added to a copy that lacks the end from the end.
+            // Bytes appended to a copy without the end cannot be distinguished from the end.
             false if len < self.streams[stream].len() => return,
             false => self.derived(stream, len),
         };

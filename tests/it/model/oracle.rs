@@ -24,17 +24,17 @@ use super::world::World;
 /// Events of one generation id within one epoch.
 type Group = (GenerationId, usize);
 
-/// What one consumer has of each piece: bytes [from, to), and in which event.
+/// The parts of each piece that one consumer has: bytes [from, to), and the event that holds them.
 type Cover = HashMap<usize, Vec<(usize, usize, EventId, Group)>>;
 
-/// What one consumer has taken, assigned to streams.
+/// The events that one consumer has taken, assigned to streams.
 pub struct Account<'a> {
     world: &'a World,
     consumer: Consumer,
     cover: Cover,
     pub streams: BTreeMap<Group, StreamId>,
     /// Groups that fit several streams, because they hold only the constant first line.
-    untold: HashSet<Group>,
+    ambiguous: HashSet<Group>,
 }
 
 impl<'a> Account<'a> {
@@ -52,7 +52,7 @@ impl<'a> Account<'a> {
             consumer,
             cover: Cover::new(),
             streams: BTreeMap::new(),
-            untold: HashSet::new(),
+            ambiguous: HashSet::new(),
         };
         let mut taken = HashSet::new();
         // Groups that fit one stream are assigned first, each of the others gets a stream that is left.
@@ -72,7 +72,7 @@ impl<'a> Account<'a> {
             };
             taken.insert(stream);
             if streams.len() > 1 {
-                account.untold.insert(group);
+                account.ambiguous.insert(group);
             }
             account.streams.insert(group, stream);
             events.iter().for_each(|event| account.add(group, stream, event));
@@ -155,9 +155,9 @@ impl<'a> Account<'a> {
                 // After a lost state, equal first lines at the same offset may have equal ids.
                 let is_header = self.world.pieces[span.piece].is_header;
                 let is_reused = stream.has_other_id || self.is_reused(number);
-                let untold = is_header && (is_reused || headers < self.untold.len());
+                let ambiguous = is_header && (is_reused || headers < self.ambiguous.len());
                 if self.has(span.piece, span.from, span.to) {
-                } else if untold {
+                } else if ambiguous {
                     headers += 1;
                 } else {
                     let text = format!(
@@ -187,7 +187,7 @@ impl<'a> Account<'a> {
     fn unique(&self) -> Result<(), Failure> {
         for (&piece, parts) in &self.cover {
             let is_header = self.world.pieces[piece].is_header;
-            if is_header && parts.iter().any(|part| self.untold.contains(&part.3)) {
+            if is_header && parts.iter().any(|part| self.ambiguous.contains(&part.3)) {
                 continue;
             }
             for part in parts {
@@ -256,7 +256,7 @@ impl<'a> Account<'a> {
 
     /// The bytes reported as lost over all runs are at least those that were certainly seen and that no file holds.
     fn counted(&self, lost: &[Lost]) -> Result<(), Failure> {
-        // What no source covers waits for one that does.
+        // Bytes that no source covers wait until a source includes them.
         if self.world.setting.paths == Paths::Rotated {
             return Ok(());
         }
@@ -266,8 +266,9 @@ impl<'a> Account<'a> {
             for span in &stream.spans {
                 let (start, end) = (span.start.max(reach), span.end().min(stream.seen));
                 let at = |offset: u64| span.from + (offset - span.start) as usize;
-                let is_untold = self.world.pieces[span.piece].is_header && !self.untold.is_empty();
-                if start < end && !is_untold && !self.has(span.piece, at(start), at(end)) {
+                let is_ambiguous =
+                    self.world.pieces[span.piece].is_header && !self.ambiguous.is_empty();
+                if start < end && !is_ambiguous && !self.has(span.piece, at(start), at(end)) {
                     gone.insert(span.piece, (at(end) - at(start), number));
                 }
             }
@@ -280,7 +281,7 @@ impl<'a> Account<'a> {
         let streams: std::collections::BTreeSet<StreamId> =
             gone.values().map(|(_, stream)| *stream).collect();
         let text = format!(
-            "{} was told of {said} lost bytes, but {least} were seen and no file holds them: streams {streams:?}, {:?}; \
+            "{said} lost bytes were reported to {}, but {least} were seen and no file holds them: streams {streams:?}, {:?}; \
              generations {:?}; {}",
             self.consumer,
             gone.keys().map(|piece| self.world.pieces[*piece].shown()).collect::<Vec<_>>(),
@@ -295,8 +296,8 @@ impl<'a> Account<'a> {
     }
 }
 
-/// How far each stream had been taken when the run began. `header`: length of the line with which each begins; whoever
-/// has taken no more may have taken it from any of them.
+/// How far each stream had been taken when the run began. `header`: length of the line with which each begins; a
+/// consumer that has taken no more may have taken it from any of them.
 pub fn confirmed(
     streams: &BTreeMap<Group, StreamId>,
     cursors: impl Iterator<Item = (GenerationId, u64)>,
@@ -338,7 +339,7 @@ pub fn not_overcounted(
     let places: Vec<String> =
         (0..world.streams.len()).map(|stream| world.whereabouts(stream)).collect();
     let text = format!(
-        "{consumer} was told of {said} lost bytes in this run ({lost:?}), but at most {most} were lost: {}",
+        "{said} lost bytes were reported to {consumer} in this run ({lost:?}), but at most {most} were lost: {}",
         places.join("; ")
     );
     Err(Failure::new(Kind::Overcounted(consumer), text))

@@ -86,7 +86,7 @@ impl World {
     fn is_found(&self, file: &Filed, stream: StreamId) -> Sure {
         let stream = &self.streams[stream];
         let Some(path) = &file.path else {
-            // It was created and deleted between two looks, or no source means it any more.
+            // It was created and deleted between two polls, or no source includes it now.
             let is_missed = stream.seen == 0 || self.setting.paths == Paths::Rotated;
             return if is_missed { file.kept.min(Sure::Maybe) } else { file.kept };
         };
@@ -96,7 +96,7 @@ impl World {
         if self.setting.paths.cover(path) {
             return Sure::Yes;
         }
-        // Created and renamed between two looks: searched for once another file has the log's name.
+        // Created and renamed between two polls: searched for once another file has the log's name.
         let log = Path::new(LOGS[stream.log]);
         let is_missed =
             stream.expected && file.place == stream.home && self.names.contains_key(log);
@@ -144,7 +144,7 @@ impl World {
         self.files.iter().filter(is_home).map(|file| file.len).max().unwrap_or(0)
     }
 
-    /// Called after every step: records what no file holds now.
+    /// Called after every step: records the bytes that no file holds now.
     pub fn note_destroyed(&mut self) {
         for stream in 0..self.streams.len() {
             let surely = self.reach(stream).0.max(self.at_home(stream));
@@ -155,10 +155,11 @@ impl World {
         }
     }
 
-    /// The follower has looked for this long while no file changed.
+    /// The follower has polled for this long while no file changed.
     pub fn looked(&mut self, millis: u64) {
         // A file with the same first line as another is a suspect for 2 s.
-        let judged = if self.setting.lines == super::steps::Lines::Json { 1000 } else { 3000 };
+        let identified_after =
+            if self.setting.lines == super::steps::Lines::Json { 1000 } else { 3000 };
         if millis < 1000 {
             return;
         }
@@ -169,7 +170,7 @@ impl World {
             let is_home = file.place == self.streams[stream].home && file.packing.is_none();
             let is_line = self.streams[stream].first_line().is_some();
             let is_open = match is_home {
-                true => millis >= judged,
+                true => millis >= identified_after,
                 false => millis >= 3000,
             };
             let open = if is_found && is_line && is_open { Sure::Yes } else { Sure::Maybe };
@@ -179,7 +180,7 @@ impl World {
                 continue;
             }
             file.open = open.max(file.open);
-            // Before its first line is complete nobody knows which log it is.
+            // Before its first line is complete the log cannot be identified.
             if is_home && is_line && file.open == Sure::Yes {
                 let stream = &mut self.streams[stream];
                 stream.seen = file.len.max(stream.seen);
@@ -220,7 +221,7 @@ impl World {
         }
     }
 
-    /// What the state knows about the streams.
+    /// The state's knowledge of the streams.
     pub fn knowledge(&self) -> Knowledge {
         Knowledge {
             seen: self.streams.iter().map(|stream| stream.seen).collect(),
@@ -248,7 +249,7 @@ impl World {
 
     /// A stream that the state does not know gets a new id. It equals the old one only if the stream is still in its
     /// own file, uncompressed, and no earlier stream of that file began with the same line.
-    /// Where a line was cut is not known any more.
+    /// The cuts within lines are no longer known.
     pub fn give_other_ids(&mut self) {
         for piece in self.pieces.iter_mut().filter(|piece| piece.may_split) {
             piece.cut_is_forgotten = true;
@@ -270,7 +271,7 @@ impl World {
     }
 }
 
-/// What a state directory contains about streams and logs.
+/// The knowledge of streams and logs in a state directory.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     seen: Vec<u64>,

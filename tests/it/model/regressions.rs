@@ -131,7 +131,7 @@ fn a_copy_that_ends_before_the_cursors_is_not_read_again_after_a_restart() {
     ]);
 }
 
-/// Truncated and written again between two looks, then renamed while the log is closed.
+/// Truncated and written again between two polls, then renamed while the log is closed.
 #[test]
 fn new_content_of_a_known_file_is_read_under_its_rotated_name() {
     hold(&[
@@ -147,7 +147,7 @@ fn the_rest_is_read_from_the_longer_of_two_copies() {
     ]);
 }
 
-/// What the copy lacks is counted once a run, for the consumer that has not read it.
+/// Bytes missing in the copy are counted once per run, for the consumer that has not read them.
 #[test]
 fn bytes_missing_in_a_copy_are_counted_in_each_run_that_reads_it() {
     hold(&[
@@ -167,7 +167,7 @@ fn positions_that_sinks_kept_beyond_a_lost_or_old_state_are_honoured() {
     ]);
 }
 
-/// The quiet record was closed by a line end of the next life of its file.
+/// A record cut by the timeout was wrongly ended by a line end of the file's next generation.
 #[test]
 fn a_record_is_not_cut_by_lines_written_after_a_truncation() {
     hold(&[
@@ -207,7 +207,7 @@ fn a_reload_keeps_a_file_that_was_just_deleted() {
     ]);
 }
 
-/// Truncated, written, copied and deleted between two looks.
+/// Truncated, written, copied and deleted between two polls.
 #[test]
 fn a_generation_created_and_moved_between_two_polls_is_read_once() {
     hold(&[

@@ -18,7 +18,7 @@ use super::steps::{Consumer, History, Pace, Paths, Step};
 use super::stream::{self, StreamId};
 use super::world::World;
 
-/// After this long without an event, only what `LONG` is for can still come.
+/// After this long without an event, only events that wait for `LONG` can still come.
 const QUIET: Duration = Duration::from_secs(12);
 /// Longer than a deleted file is kept open without growth.
 const LONG: Duration = Duration::from_secs(310);
@@ -46,14 +46,14 @@ struct Run {
     _directory: TempDir,
 }
 
-/// The result, and what happened step by step.
+/// The result, and a trace of the steps.
 pub struct Outcome {
     pub result: Result<(), Failure>,
     pub trace: Vec<String>,
 }
 
 /// Which stream each generation of each epoch is.
-type Lives = BTreeMap<(GenerationId, usize), StreamId>;
+type StreamsByGeneration = BTreeMap<(GenerationId, usize), StreamId>;
 
 pub fn run(history: &History) -> Outcome {
     let mut run = Run::new(history);
@@ -186,7 +186,7 @@ impl Run {
         Ok(())
     }
 
-    fn streams(&self) -> Result<[Lives; 2], Failure> {
+    fn streams(&self) -> Result<[StreamsByGeneration; 2], Failure> {
         let elastic: Vec<&Got> = self.elastic.documents.values().collect();
         let archive: Vec<&Got> = self.archive.taken.iter().collect();
         Ok([
@@ -312,7 +312,7 @@ impl Run {
         Ok(())
     }
 
-    /// Lets time pass: the follower looks, and the consumers that are present read. Returns whether anything came.
+    /// Lets time pass: the follower polls, and the consumers that are present read. Returns whether any event came.
     fn pass(&mut self, time: Duration) -> Result<bool, Failure> {
         self.clock.pass(time);
         self.world.pass(time);
@@ -348,7 +348,7 @@ impl Run {
         self.await_all(QUIET / 2)?;
         self.world.looked(6000);
         (self.elastic_is_here, self.archive_is_here) = here;
-        self.judge()
+        self.check_result()
     }
 
     fn await_all(&mut self, longest: Duration) -> Result<(), Failure> {
@@ -360,10 +360,10 @@ impl Run {
                 return Ok(());
             }
         }
-        Err(Failure::new(Kind::Stuck, "events come and come".into()))
+        Err(Failure::new(Kind::Stuck, "events keep arriving".into()))
     }
 
-    fn judge(&self) -> Result<(), Failure> {
+    fn check_result(&self) -> Result<(), Failure> {
         let lost = |index: usize| -> Vec<Lost> {
             self.lost[index].iter().chain(&self.lost_now[index]).copied().collect()
         };
@@ -379,9 +379,9 @@ impl Run {
         self.cleared()
     }
 
-    /// What was kept of deleted files is removed once every consumer has read it.
+    /// The saved bytes of deleted files are removed once every consumer has read them.
     fn cleared(&self) -> Result<(), Failure> {
-        // It is kept while no source covers the log.
+        // They are kept while no source covers the log.
         if self.sources.paths == Paths::Rotated {
             return Ok(());
         }
@@ -390,11 +390,14 @@ impl Run {
         let rests: Vec<_> = names.filter(|n| n.to_string_lossy().starts_with("rest-")).collect();
         match rests.is_empty() {
             true => Ok(()),
-            false => Err(Failure::new(Kind::Leftover, format!("{rests:?} are read, and kept"))),
+            false => Err(Failure::new(
+                Kind::Leftover,
+                format!("{rests:?} are read, but were not removed"),
+            )),
         }
     }
 
-    /// The log's totals equal the losses that the consumers were told of, the largest per generation.
+    /// The log's totals equal the losses reported to the consumers, the largest per generation.
     fn listed(&self) -> Result<(), Failure> {
         let Some(engine) = &self.engine else { return Ok(()) };
         let mut met: BTreeMap<GenerationId, u64> = BTreeMap::new();

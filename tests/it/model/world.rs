@@ -93,7 +93,7 @@ impl World {
         if let Some((piece, from)) = self.logs[log].half.take() {
             self.append(log, &[(piece, from, self.pieces[piece].bytes.len())]);
             let holds = |stream: &&Stream| stream.spans.iter().any(|span| span.piece == piece);
-            // Its file is gone, and the writer has begun another.
+            // Its file was deleted, and the writer has created another.
             self.pieces[piece].may_split |= self.streams.iter().filter(holds).count() > 1;
         }
     }
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// Lets time pass: an incomplete line is not held for ever.
+    /// Lets time pass: an incomplete line does not wait forever.
     pub fn pass(&mut self, time: Duration) {
         for log in 0..self.logs.len() {
             self.logs[log].half_for += time;
@@ -166,7 +166,7 @@ impl World {
             self.logs[log].held = Some((file.try_clone().unwrap(), key));
             return (file, key);
         }
-        // Where its file is gone, the rest of a line goes to the next one.
+        // If its file was deleted, the rest of a line is written to the next one.
         self.may_split(log);
         let path = self.logs[log].path.clone();
         let file =

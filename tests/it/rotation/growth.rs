@@ -47,7 +47,7 @@ fn a_growing_file_wakes_its_readers_at_once() {
     for number in 5..25 {
         let changes = fixture.log().changes();
         fixture.append("app.log", line("a", number) + "\n");
-        wait_for("the readers are told", PATIENCE, || changes.is_notified().then_some(()));
+        wait_for("the readers are notified", PATIENCE, || changes.is_notified().then_some(()));
         let events = number + 1;
         fixture.until("the line", |fixture| fixture.consumer.events.len() == events);
     }

@@ -84,7 +84,7 @@ fn late_lines_of_a_writer_that_keeps_the_old_file() {
     fixture.until("both", |fixture| fixture.consumer.events.len() == 6);
     writer.write_all(lines("a", 3..6).as_bytes()).unwrap();
     fixture.expect_lines((0..6).map(|n| line("a", n)).chain((0..3).map(|n| line("b", n))));
-    // No pattern matches any more, and it is still the same generation after a restart.
+    // No pattern matches now, and it is still the same generation after a restart.
     fixture.close();
     writer.write_all(lines("a", 6..8).as_bytes()).unwrap();
     fixture.open();

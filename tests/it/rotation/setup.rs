@@ -327,4 +327,4 @@ pub const ERROR: &str = "2024-05-01 10:00:00,123 ERROR root: it broke\n";
 pub const TRACE: &str =
     "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: x\n";
 
-pub const INFO: &str = "2024-05-01 10:00:01,123 INFO root: it goes on\n";
+pub const INFO: &str = "2024-05-01 10:00:01,123 INFO root: it continues\n";

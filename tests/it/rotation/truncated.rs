@@ -126,7 +126,7 @@ fn a_copy_that_lacks_the_last_lines_loses_only_those() {
     seen_by_the_follower(&fixture);
     OpenOptions::new().write(true).open(fixture.path("app.log")).unwrap().set_len(0).unwrap();
     fixture.append("app.log", lines("b", 0..10));
-    fixture.within(Duration::from_secs(1), &clock, "both lives and the loss", |fixture| {
+    fixture.within(Duration::from_secs(1), &clock, "both generations and the loss", |fixture| {
         fixture.consumer.events.len() >= 510 && fixture.consumer.lost > 0
     });
     assert_eq!(fixture.consumer.lost, late.len() as u64);

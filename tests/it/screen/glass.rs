@@ -275,7 +275,7 @@ impl Screen {
             if condition(&text) {
                 return text;
             }
-            assert!(Instant::now() < deadline, "{what} did not come; the screen shows:\n{text}");
+            assert!(Instant::now() < deadline, "{what} did not appear; the screen shows:\n{text}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
