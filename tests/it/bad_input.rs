@@ -1,4 +1,4 @@
-//! Bad input gets a message that says what, where and what to do, and nothing is lost.
+//! Bad input is reported with its location and advice, and nothing is lost.
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;

@@ -224,7 +224,7 @@ async fn an_armed_sink_ships_on_request() {
     let mut machine = Machine::new();
     machine.write(0, 100);
     let engine = machine.start(Mode::Armed);
-    engine.delivers("sees what waits", |status| status.behind_bytes > 0).await;
+    engine.delivers("sees pending bytes", |status| status.behind_bytes > 0).await;
     assert_eq!(machine.output(), "");
     engine.handle.orders.send(Order::ShipNow).await.unwrap();
     engine.delivers("all of it", |status| status.confirmed_events == 100).await;

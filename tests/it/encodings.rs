@@ -10,19 +10,19 @@ use super::rotation::{Fixture, line, lines};
 
 /// UTF-16 with or without a byte order mark.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct Utf16Form {
     big: bool,
     mark: bool,
 }
 
-const WAYS: [Way; 4] = [
-    Way { big: false, mark: true },
-    Way { big: true, mark: true },
-    Way { big: false, mark: false },
-    Way { big: true, mark: false },
+const WAYS: [Utf16Form; 4] = [
+    Utf16Form { big: false, mark: true },
+    Utf16Form { big: true, mark: true },
+    Utf16Form { big: false, mark: false },
+    Utf16Form { big: true, mark: false },
 ];
 
-impl Way {
+impl Utf16Form {
     /// The bytes that the writer of the file appends.
     fn bytes(self, text: &str) -> Vec<u8> {
         let bytes = |unit: u16| if self.big { unit.to_be_bytes() } else { unit.to_le_bytes() };
@@ -39,7 +39,7 @@ impl Way {
 }
 
 /// Checks that the events' bounds fit their texts, without gaps.
-fn expect_places(fixture: &Fixture, way: Way) {
+fn expect_places(fixture: &Fixture, way: Utf16Form) {
     let mut at = if way.mark { 2 } else { 0 };
     for (index, event) in fixture.consumer.events.iter().enumerate() {
         let end = at + way.bytes(&event.text).len() as u64 + 2;

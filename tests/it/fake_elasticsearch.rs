@@ -26,7 +26,7 @@ pub struct Attempt {
 /// The answer to one attempt. [`Answer::default`]: accepts and confirms everything.
 #[derive(Default)]
 pub struct Answer {
-    pub take: Take,
+    pub take: Acceptance,
     /// 0 stands for 200.
     pub status: u16,
     /// Complete header lines.
@@ -34,11 +34,11 @@ pub struct Answer {
     /// Sent instead of the true reply.
     pub body: Option<String>,
     /// Called once the last byte of the answer was sent.
-    pub then: Option<Then>,
+    pub then: Option<AfterReply>,
 }
 
 #[derive(Default)]
-pub enum Take {
+pub enum Acceptance {
     #[default]
     All,
     Nothing,
@@ -46,7 +46,7 @@ pub enum Take {
     Some(Vec<bool>),
 }
 
-pub type Then = Box<dyn FnOnce() + Send>;
+pub type AfterReply = Box<dyn FnOnce() + Send>;
 type Script = Box<dyn FnMut(&Attempt) -> Answer + Send>;
 
 /// Cheap to clone; all clones are the same server.
@@ -141,7 +141,7 @@ impl FakeElasticsearch {
         Ok(())
     }
 
-    fn reply(&self, login: String, body: &[u8]) -> (Vec<u8>, Option<Then>) {
+    fn reply(&self, login: String, body: &[u8]) -> (Vec<u8>, Option<AfterReply>) {
         let items = items(body);
         let mut shared = self.shared.lock().unwrap();
         let attempt = Attempt {
@@ -165,14 +165,14 @@ impl FakeElasticsearch {
 
 impl Shared {
     /// The reply of Elasticsearch with the filter `errors,items.*.status,items.*.error`.
-    fn take(&mut self, items: Vec<(String, String)>, take: &Take) -> String {
+    fn take(&mut self, items: Vec<(String, String)>, take: &Acceptance) -> String {
         let mut errors = false;
         let mut said = Vec::with_capacity(items.len());
         for (place, (id, document)) in items.into_iter().enumerate() {
             let wanted = match take {
-                Take::All => true,
-                Take::Nothing => false,
-                Take::Some(places) => places[place],
+                Acceptance::All => true,
+                Acceptance::Nothing => false,
+                Acceptance::Some(places) => places[place],
             };
             let item = match self.documents.entry(id) {
                 _ if !wanted => {

@@ -28,7 +28,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    pub fn before(server: SocketAddr) -> Self {
+    pub fn in_front_of(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let proxy =

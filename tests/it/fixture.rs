@@ -117,7 +117,7 @@ impl Fixture {
             let file = fs::read(&path).unwrap();
             behind += row.offset;
             for line in String::from_utf8_lossy(&file[..row.offset as usize]).lines() {
-                let line = serde_json::from_str(line).expect("a cursor stands between two lines");
+                let line = serde_json::from_str(line).expect("a cursor is between two lines");
                 assert!(delivered.contains(&place_of(&line)), "not delivered: {line}");
             }
         }

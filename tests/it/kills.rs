@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::time::Duration;
 
 use crate::descriptors::limited;
-use crate::fake_elasticsearch::{Answer, FakeElasticsearch, Take};
+use crate::fake_elasticsearch::{Acceptance, Answer, FakeElasticsearch};
 use crate::fixture::{Fixture, assert_each_once, line, lines};
 use crate::program::{Engine, Random, seed, send_signal, wait_for};
 use crate::rejecting_elasticsearch::RejectingElasticsearch;
@@ -165,7 +165,7 @@ fn a_temporary_limit_for_bodies_loses_nothing() {
     for round in 0..KILLS {
         let most = [1, 3, 40, usize::MAX][random.below(4) as usize];
         server.answer(move |attempt| match attempt.ids.len() > most {
-            true => Answer { take: Take::Nothing, status: 413, ..Answer::default() },
+            true => Answer { take: Acceptance::Nothing, status: 413, ..Answer::default() },
             false => Answer::default(),
         });
         fixture.append("app.log", &lines(1, round as usize * 100..round as usize * 100 + 100));

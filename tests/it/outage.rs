@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::fake_elasticsearch::{Answer, Attempt, FakeElasticsearch, Take, Then};
+use crate::fake_elasticsearch::{Acceptance, AfterReply, Answer, Attempt, FakeElasticsearch};
 use crate::fault_proxy::{Fault, FaultProxy};
 use crate::fixture::{Fixture, assert_each_once, lines, resident};
 use crate::program::{self, Engine, Random, send_signal, wait_for};
@@ -39,7 +39,7 @@ fn s03_killed_between_the_reply_and_the_cursor() {
         let (replied, reply) = mpsc::channel();
         fake.answer(move |_| {
             let replied = replied.clone();
-            let then: Then = Box::new(move || {
+            let then: AfterReply = Box::new(move || {
                 let _ = replied.send(());
             });
             Answer { then: Some(then), ..Answer::default() }
@@ -98,7 +98,7 @@ fn s30_too_many_requests() {
     fake.answer(move |attempt| {
         if attempt.number < 2 {
             let headers = "retry-after: 1\r\n";
-            return Answer { take: Take::Nothing, status: 429, headers, ..Answer::default() };
+            return Answer { take: Acceptance::Nothing, status: 429, headers, ..Answer::default() };
         }
         let mut taken = |(place, id): (usize, &String)| {
             let tries = tries.entry(id.clone()).or_default();
@@ -106,7 +106,7 @@ fn s30_too_many_requests() {
             *tries > 3 || (place % 2 == 0 && *tries == 1)
         };
         let places = attempt.ids.iter().enumerate().map(&mut taken).collect();
-        Answer { take: Take::Some(places), ..Answer::default() }
+        Answer { take: Acceptance::Some(places), ..Answer::default() }
     });
     let fixture = Fixture::new(&to(&fake.url()));
     fixture.append("a.log", &lines(1, 0..1000));
@@ -130,7 +130,7 @@ fn s33_bodies_that_are_too_large() {
     const LIMIT: usize = 100_000;
     let fake = FakeElasticsearch::start();
     fake.answer(|attempt| match attempt.bytes > LIMIT {
-        true => Answer { take: Take::Nothing, status: 413, ..Answer::default() },
+        true => Answer { take: Acceptance::Nothing, status: 413, ..Answer::default() },
         false => Answer::default(),
     });
     // With the raw record beside the parsed fields, a line of 0.9 MB is a document of 1.8 MB.
@@ -165,7 +165,8 @@ fn s33_bodies_that_are_too_large() {
 #[test]
 fn a_proxy_that_refuses_everything_for_a_while() {
     let fake = FakeElasticsearch::start();
-    let refuse = |_: &Attempt| Answer { take: Take::Nothing, status: 413, ..Answer::default() };
+    let refuse =
+        |_: &Attempt| Answer { take: Acceptance::Nothing, status: 413, ..Answer::default() };
     fake.answer(refuse);
     let fixture = Fixture::new(&to(&fake.url()));
     fixture.append("a.log", &lines(1, 0..5_000));
@@ -197,7 +198,7 @@ fn a_proxy_that_refuses_everything_for_a_while() {
 #[test]
 fn s38_one_byte_per_second() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Slow);
     let fixture =
         Fixture::new(&format!("{}\n[sink.out]\nkind = \"file\"\npath = \"out\"", to(&proxy.url())));
@@ -226,7 +227,7 @@ fn s38_one_byte_per_second() {
 #[test]
 fn s40_two_signals_end_at_once() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Silence);
     let fixture = Fixture::new(&to(&proxy.url()));
     fixture.append("a.log", &lines(1, 0..500));
@@ -249,7 +250,7 @@ fn s40_two_signals_end_at_once() {
 #[test]
 fn s40_one_signal_ends_in_the_deadline() {
     let silent = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(silent.address());
+    let proxy = FaultProxy::in_front_of(silent.address());
     proxy.set(Fault::Silence);
     let refusing = FakeElasticsearch::prepared();
     for (url, waits_for) in [(proxy.url(), Some(&silent)), (refusing.url(), None)] {
@@ -282,11 +283,11 @@ fn a_web_page_instead_of_a_reply_confirms_nothing() {
         r#"{"acknowledged":true}"#,
         "",
     ];
-    for take in [|| Take::All, || Take::Nothing] {
+    for take in [|| Acceptance::All, || Acceptance::Nothing] {
         let fake = FakeElasticsearch::start();
         fake.answer(move |attempt: &Attempt| {
             let body = pages.get(attempt.number).map(|page| (*page).to_owned());
-            let take = if body.is_some() { take() } else { Take::All };
+            let take = if body.is_some() { take() } else { Acceptance::All };
             Answer { take, body, ..Answer::default() }
         });
         let fixture = Fixture::new(&to(&fake.url()));
@@ -314,7 +315,7 @@ fn a_web_page_instead_of_a_reply_confirms_nothing() {
 #[test]
 fn a_truncated_reply_confirms_nothing() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Cut(300));
     let fixture = Fixture::new(&to(&proxy.url()));
     fixture.append("a.log", &lines(1, 0..500));
@@ -339,7 +340,7 @@ fn a_web_server_that_is_not_elasticsearch() {
     ] {
         web.answer(move |_| {
             let body = Some("<html><h1>It works!</h1></html>".to_owned());
-            Answer { take: Take::Nothing, status, body, ..Answer::default() }
+            Answer { take: Acceptance::Nothing, status, body, ..Answer::default() }
         });
         let fixture = Fixture::new(&to(&web.url()));
         fixture.append("a.log", &lines(1, 0..100));
@@ -366,7 +367,7 @@ fn s36_a_certificate_that_does_not_fit() {
         ("right.crt", "", "not signed by a trusted authority; set ca_file"),
     ] {
         let fake = FakeElasticsearch::start();
-        let proxy = TlsProxy::before(fake.address(), certificate);
+        let proxy = TlsProxy::in_front_of(fake.address(), certificate);
         let fixture = Fixture::new(&format!("{}\n{ca}", to(&proxy.url())));
         fixture.append("a.log", &lines(1, 0..100));
         let engine = fixture.engine();

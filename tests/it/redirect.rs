@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::fake_elasticsearch::{Answer, FakeElasticsearch, Take};
+use crate::fake_elasticsearch::{Acceptance, Answer, FakeElasticsearch};
 use crate::fixture::{Fixture, assert_each_once, lines};
 use crate::program::{send_signal, wait_for};
 
@@ -13,7 +13,12 @@ fn a_redirected_bulk_is_not_sent_and_waits() {
     let (fake, other) = (FakeElasticsearch::start(), FakeElasticsearch::start());
     let target = format!("{}/_bulk", other.url());
     let headers: &'static str = Box::leak(format!("location: {target}\r\n").into_boxed_str());
-    fake.answer(move |_| Answer { take: Take::Nothing, status: 307, headers, ..Answer::default() });
+    fake.answer(move |_| Answer {
+        take: Acceptance::Nothing,
+        status: 307,
+        headers,
+        ..Answer::default()
+    });
     let fixture = Fixture::new(&format!("urls = [\"{}\"]", fake.url()));
     fixture.append("a.log", &lines(1, 0..100));
     let engine = fixture.engine();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 type ItemReply = Box<dyn FnMut(&str, &Value) -> Option<Value> + Send>;
 
 /// The reply to a request that is not a bulk: its first line and body → status and body.
-type Other = Box<dyn FnMut(&str, &str) -> (u16, Value) + Send>;
+type OtherReply = Box<dyn FnMut(&str, &str) -> (u16, Value) + Send>;
 
 #[derive(Clone)]
 pub struct RejectingElasticsearch {
@@ -23,16 +23,16 @@ pub struct RejectingElasticsearch {
 struct Shared {
     documents: Mutex<BTreeMap<(String, String), Value>>,
     item_reply: Mutex<ItemReply>,
-    other: Mutex<Other>,
+    other: Mutex<OtherReply>,
     /// The number of items of each request, in order of arrival.
     requests: Mutex<Vec<usize>>,
-    rolling: Mutex<Rolling>,
+    rolling: Mutex<ResolvedNames>,
 }
 
 /// Names that are aliases or data streams.
 #[derive(Default)]
-struct Rolling {
-    names: BTreeMap<String, Backing>,
+struct ResolvedNames {
+    names: BTreeMap<String, Name>,
     /// Names that become data streams with their first event.
     templates: Vec<String>,
     /// Requests to resolve names are rejected.
@@ -41,17 +41,17 @@ struct Rolling {
     asked: usize,
 }
 
-struct Backing {
+struct Name {
     is_stream: bool,
     /// The number of the write index.
     number: u32,
 }
 
-impl Rolling {
+impl ResolvedNames {
     /// The index that receives an event for this name.
     fn index(&mut self, name: &str) -> String {
         if self.templates.iter().any(|template| template == name) {
-            self.names.entry(name.to_owned()).or_insert(Backing { is_stream: true, number: 1 });
+            self.names.entry(name.to_owned()).or_insert(Name { is_stream: true, number: 1 });
         }
         match self.names.get(name) {
             Some(backing) => backing.index(name),
@@ -80,7 +80,7 @@ impl Rolling {
     }
 }
 
-impl Backing {
+impl Name {
     fn index(&self, name: &str) -> String {
         let hidden = if self.is_stream { ".ds-" } else { "" };
         format!("{hidden}{name}-{:06}", self.number)
@@ -125,7 +125,7 @@ impl RejectingElasticsearch {
     }
 
     pub fn alias(&self, name: &str) {
-        let backing = Backing { is_stream: false, number: 1 };
+        let backing = Name { is_stream: false, number: 1 };
         self.shared.rolling.lock().unwrap().names.insert(name.to_owned(), backing);
     }
 

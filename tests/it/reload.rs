@@ -257,7 +257,7 @@ fn settings_that_need_a_restart_are_reported() {
 #[test]
 fn a_stop_during_a_reload_is_obeyed() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Silence);
     let fixture = Fixture::new(&format!("urls = [\"{}\"]", proxy.url()));
     fixture.append("a.log", &lines(1, 0..100));

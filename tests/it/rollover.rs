@@ -57,14 +57,14 @@ fn nothing_is_sent_to_an_alias_and_the_reason_is_reported() {
     );
 }
 
-/// A template turns a new name into a data stream, the reply is lost, the data stream rolls over: a retry would duplicate
-/// everything.
+/// A template turns a new name into a data stream, the reply is lost, the data stream rolls over: a retry would
+/// duplicate everything.
 #[test]
 fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing() {
     let server = RejectingElasticsearch::start();
     server.template("app");
     let address: SocketAddr = server.url.trim_start_matches("http://").parse().unwrap();
-    let proxy = FaultProxy::before(address);
+    let proxy = FaultProxy::in_front_of(address);
     proxy.set(Fault::Cut(0));
     let fixture = Fixture::new(&sink(&proxy.url(), "app"));
     fixture.append("a.log", &lines(1, 0..500));
@@ -119,7 +119,8 @@ fn nothing_more_is_sent_to_a_name_that_becomes_a_data_stream() {
     }
 }
 
-/// Without permission to resolve names, events are delivered to an index anyway, and `check` names the missing permission.
+/// Without permission to resolve names, events are delivered to an index anyway, and `check` names the missing
+/// permission.
 #[test]
 fn names_are_resolved_once_and_not_per_bulk() {
     for secret in [false, true] {

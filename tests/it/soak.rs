@@ -1,5 +1,5 @@
-//! Resource use over months: a log that is rotated continuously, by a clock that the test advances, with sinks that keep
-//! their own positions and with alert rules. Rows, cursors, files, descriptors, memory and disk use stay flat.
+//! Resource use over months: a log that is rotated continuously, by a clock that the test advances, with sinks that
+//! keep their own positions and with alert rules. Rows, cursors, files, descriptors, memory and disk use stay flat.
 //!
 //! Every test run includes a short form; `make soak` rotates 10,000 times, one hour apart: fourteen months.
 
@@ -49,7 +49,7 @@ struct Machine {
 
 /// The resources in use at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Left {
+struct ResourceUse {
     rows: usize,
     cursors: usize,
     files: usize,
@@ -188,8 +188,8 @@ impl Machine {
         }
     }
 
-    fn left(&self) -> Left {
-        Left {
+    fn left(&self) -> ResourceUse {
+        ResourceUse {
             rows: self.store.generations().len(),
             cursors: self.store.all_cursors().len(),
             files: self.log.files().len(),
@@ -250,7 +250,7 @@ fn size_of(path: &Path) -> u64 {
 
 /// Compares two measurements. Memory and descriptors are those of the whole process, so they are compared only if no
 /// other test runs at the same time.
-fn assert_flat(early: Left, late: Left, alone: bool) {
+fn assert_flat(early: ResourceUse, late: ResourceUse, alone: bool) {
     let measured = format!("{early:#?}\n{late:#?}");
     assert!(late.rows <= KEPT + ROTATED + 2 * ROUND, "{measured}");
     assert!(late.cursors <= 2 * late.rows, "{measured}");

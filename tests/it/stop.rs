@@ -11,14 +11,14 @@ use crate::program::{Engine, archived, logwarden, send_signal, wait_for};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Like `logwarden --no-ui --to stdout | less`: the reader has stopped reading, the pipe is full, a write blocks.
-struct Stuck {
+struct BlockedProgram {
     child: Child,
     _pipe: ChildStdout,
     fixture: Fixture,
 }
 
-impl Stuck {
-    fn start() -> Stuck {
+impl BlockedProgram {
+    fn start() -> BlockedProgram {
         let fixture =
             Fixture::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
         fixture.append("a.log", &lines(1, 0..5_000));
@@ -30,7 +30,7 @@ impl Stuck {
         // The last page may be partly filled.
         let full = || rustix::io::ioctl_fionread(&pipe).unwrap() + 4096 > size;
         wait_for("a write that blocks", PATIENCE, || full().then_some(()));
-        Stuck { child, _pipe: pipe, fixture }
+        BlockedProgram { child, _pipe: pipe, fixture }
     }
 
     fn signal(&self) {
@@ -46,7 +46,7 @@ impl Stuck {
     }
 }
 
-impl Drop for Stuck {
+impl Drop for BlockedProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -55,7 +55,7 @@ impl Drop for Stuck {
 
 #[test]
 fn a_stop_waits_some_seconds_for_a_pipe_without_a_reader() {
-    let mut stuck = Stuck::start();
+    let mut stuck = BlockedProgram::start();
     stuck.signal();
     assert!(stuck.ended().success());
     assert!(!stuck.said().contains("stopped immediately"), "{}", stuck.said());
@@ -63,7 +63,7 @@ fn a_stop_waits_some_seconds_for_a_pipe_without_a_reader() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_a_pipe() {
-    let mut stuck = Stuck::start();
+    let mut stuck = BlockedProgram::start();
     let asked = Instant::now();
     stuck.signal();
     // Signals within one second of the first count as one.

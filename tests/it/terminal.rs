@@ -352,7 +352,7 @@ fn time_to_first_screen(home: &Path, path: &Path) -> Duration {
     took
 }
 
-/// How long it takes is a figure for docs/PERFORMANCE.md; what it reads for that is counted in `screen::pace`.
+/// The duration is a figure for docs/PERFORMANCE.md; `screen::pace` counts the bytes read.
 #[test]
 fn a_gigabyte_is_shown_from_its_end() {
     let scratch = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A TLS proxy for a server without TLS, with a certificate that the test chooses. The certificates in `tls/` are issued
-//! by an authority made for these tests; their key protects nothing.
+//! A TLS proxy for a server without TLS, with a certificate that the test chooses. The certificates in `tls/` are
+//! issued by an authority made for these tests; their key protects nothing.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub fn file(name: &str) -> PathBuf {
 
 impl TlsProxy {
     /// Runs until the process ends.
-    pub fn before(server: SocketAddr, certificate: &str) -> Self {
+    pub fn in_front_of(server: SocketAddr, certificate: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What was sealed is found in a real server by its tags, and erased there.
+//! Sealed values are found in a real server by their tags, and their events are erased there.
 
 use logwarden::client::elasticsearch::Method;
 
@@ -6,13 +6,13 @@ use crate::elasticsearch::Elasticsearch;
 use crate::fixture::Fixture;
 use crate::program;
 
-/// Exit code, standard output and what else it said.
+/// Returns the exit code, standard output and standard error.
 fn asked(fixture: &Fixture, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = program::run(fixture.beside(arguments).args(["--client", "CLIENTID2"]));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
 
-/// Two indexes: in one a tag is a keyword, as `logwarden setup` has it, in the other whatever the server takes it for.
+/// Two indexes: in one a tag is a keyword, as `logwarden setup` maps it, in the other the server chooses the type.
 pub fn are_found_and_erased_by_their_tags(server: &Elasticsearch) {
     let keyword = r#"{"mappings":{"dynamic_templates":[{"texts":{"match_mapping_type":"string",
         "mapping":{"type":"keyword"}}}],"properties":{"odd_tag":{"type":"long"}}}}"#;

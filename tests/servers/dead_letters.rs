@@ -1,4 +1,4 @@
-//! What a server refuses for good: why, and how it is delivered once that is mended.
+//! Events that a server rejects permanently: the reason is stored, and they are delivered once the cause is fixed.
 
 use logwarden::client::elasticsearch::Method;
 use serde_json::Value;
@@ -7,13 +7,13 @@ use crate::elasticsearch::Elasticsearch;
 use crate::fixture::{Fixture, lines};
 use crate::program;
 
-/// Exit code, standard output and what else it said.
+/// Returns the exit code, standard output and standard error.
 fn letters(fixture: &Fixture, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = program::run(fixture.beside(&["dead-letters"]).args(arguments));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
 
-/// A number that is none, refused by its index; then the sink writes to one that takes it.
+/// An index rejects a text as a number; then the sink writes to an index that accepts it.
 pub fn are_delivered_once_the_mapping_is_fixed(server: &Elasticsearch) {
     let mapped = |index: &str, kind: &str| {
         let body = format!(r#"{{"mappings":{{"properties":{{"number":{{"type":"{kind}"}}}}}}}}"#);

@@ -1,5 +1,5 @@
-//! Every line reaches Elasticsearch once, whatever happens. The names in brackets are those of the table of
-//! faults in docs/DELIVERY.md.
+//! Every line reaches Elasticsearch once, despite failures. The names in brackets are those of the table of faults in
+//! docs/DELIVERY.md.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -36,7 +36,7 @@ fn elasticsearch_7_17() {
     all(&mut Elasticsearch::start("elasticsearch-7.17.29"));
 }
 
-/// Not every machine has a Java for it.
+/// Needs a Java that not every machine has.
 #[test]
 #[ignore = "needs a server: make test"]
 fn elasticsearch_9_1() {
@@ -52,7 +52,7 @@ fn opensearch_2_19() {
     all(&mut Elasticsearch::start(OPENSEARCH));
 }
 
-/// Not every machine has a Java for it.
+/// Needs a Java that not every machine has.
 #[test]
 #[ignore = "needs a server: make test"]
 fn opensearch_3_8() {
@@ -62,7 +62,7 @@ fn opensearch_3_8() {
     }
 }
 
-/// What every version must do, one after the other in indexes of their own.
+/// The tests for every version, one after the other, each with its own indexes.
 fn all(server: &mut Elasticsearch) {
     odd_events::arrive_changed_as_little_as_possible(server);
     odd_events::that_would_be_rejected_forever_block_no_others(server);
@@ -94,7 +94,7 @@ fn sink(server: &Elasticsearch, index: &str) -> String {
     format!("urls = [\"{}\"]\nindex = \"{index}\"", server.url())
 }
 
-/// 409 counts as done: the same bytes in the same file have the same ids, also without the state.
+/// 409 counts as delivered: the same bytes in the same file have the same ids, also without the state.
 fn delivers_each_line_once_and_recognises_duplicates(server: &Elasticsearch) {
     let fixture = Fixture::new(&sink(server, "once-%Y.%m.%d"));
     fixture.append("a.log", &lines(1, 0..2500));
@@ -121,7 +121,7 @@ fn takes_packed_bodies(server: &Elasticsearch) {
     assert_each_once(&server.documents("packed"), 1, 5000);
 }
 
-/// The test distribution of Elasticsearch has no tokenizer but its own: the message says which setting to change.
+/// The test distribution of Elasticsearch lacks the default tokenizer: the message names the setting to change.
 fn prepares_the_server(server: &Elasticsearch) {
     let fixture = Fixture::new(&sink(server, "prepared-%Y"));
     let setup = |fixture: &Fixture| {
@@ -141,7 +141,7 @@ fn prepares_the_server(server: &Elasticsearch) {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("prepared-*"), "{said}");
     }
-    // None of these distributions can delete by itself.
+    // None of these distributions can delete indexes automatically.
     let keeping = Fixture::new(&format!("{}\nkeep = \"30d\"", sink(server, "kept-%Y.%m.%d")));
     let (code, said) = setup(&keeping);
     assert_eq!((code, said.contains("remove `keep`")), (Some(1), true), "{said}");
@@ -154,7 +154,7 @@ fn prepares_the_server(server: &Elasticsearch) {
     assert_eq!(properties["event"]["properties"]["id"]["type"], "keyword");
 }
 
-/// [S31] and the field with two types.
+/// [S31] A field with two types.
 fn keeps_a_rejected_document_as_a_dead_letter(server: &Elasticsearch) {
     server.ask(Method::Put, "typed", r#"{"mappings":{"properties":{"number":{"type":"long"}}}}"#);
     let fixture = Fixture::new(&sink(server, "typed"));
@@ -193,7 +193,7 @@ fn waits_for_a_read_only_index_while_the_others_continue(server: &Elasticsearch)
     }
     wait_for("the open index", PATIENCE, || (server.count("even") == MANY as u64).then_some(()));
     assert_eq!(server.count("odd"), 0);
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         let said = engine.said();
         (said.contains("read-only") || said.contains("block")).then_some(())
     });
@@ -210,8 +210,7 @@ fn waits_for_a_read_only_index_while_the_others_continue(server: &Elasticsearch)
     assert_each_once(&server.documents("even"), 2, MANY);
 }
 
-/// [S02] Killed at random moments while eight files grow, a line in the middle of being written among them.
-/// `make soak` does it 200 times.
+/// [S02] Killed at random moments while eight files grow, also in the middle of a line. `make soak` kills 200 times.
 fn loses_nothing_when_logwarden_is_killed(server: &Elasticsearch) {
     const WRITERS: usize = 8;
     let kills = std::env::var("LOGWARDEN_KILLS").ok().and_then(|text| text.parse().ok());
@@ -252,7 +251,7 @@ fn loses_nothing_when_logwarden_is_killed(server: &Elasticsearch) {
     assert_each_once(&server.documents("killed"), WRITERS, written);
 }
 
-/// The server is killed in the middle of bulks and comes back; meanwhile nothing ends.
+/// The server is killed during bulks and restarted; the engine keeps running.
 fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
     let fixture = Fixture::new(&sink(server, "restarted"));
     let engine = fixture.engine();
@@ -269,7 +268,7 @@ fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
     };
     wait_for("the first events", PATIENCE, || (server.count("restarted") > 500).then_some(()));
     server.kill();
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         let said = engine.said();
         (said.contains("cannot reach http") || said.contains("the connection to")).then_some(())
     });
@@ -280,7 +279,7 @@ fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
     assert_each_once(&server.documents("restarted"), 1, 20_000);
 }
 
-/// [S28] Nobody answers at the start; the archive works all the same.
+/// [S28] The server is down at the start; the archive works anyway.
 #[test]
 #[ignore = "needs a server: make test"]
 fn a_server_that_is_not_there_yet() {
@@ -298,7 +297,7 @@ fn a_server_that_is_not_there_yet() {
     assert!(engine.terminate().success());
 }
 
-/// [S35] [S36] A wrong authority, none, a wrong password, then all of them right: nothing is dropped.
+/// [S35] [S36] A wrong authority, none, a wrong password, then correct settings: no event is lost.
 #[test]
 #[ignore = "needs a server: make test"]
 fn tls_and_passwords() {
@@ -340,14 +339,14 @@ fn tls_and_passwords() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("none of its certificates has the configured ca_fingerprint"), "{said}");
     pinned(&server.fingerprint());
-    assert!(fixture.once().1.contains("rejects the user name"), "trusted, but not let in");
+    assert!(fixture.once().1.contains("rejects the user name"), "trusted, but not authorized");
     fixture.configure(&settings(Some(&server.ca()), home));
     let engine = fixture.engine();
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         engine.said().contains("rejects the user name").then_some(())
     });
     assert!(!engine.said().contains("wrong"), "{}", engine.said());
-    // Taken up without a restart.
+    // The new password is used without a restart.
     password(PASSWORD, home);
     wait_for("everything", PATIENCE, || (server.count("secure") == 100).then_some(()));
     assert!(engine.terminate().success());

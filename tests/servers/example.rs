@@ -1,5 +1,5 @@
-//! `assets/examples/sre.toml` as it is shipped, but for the server's address and the directory of the logs: months of
-//! a service leave with their ids sealed, into two indexes; years later the keys directory alone opens them all.
+//! `assets/examples/sre.toml` with only the server's address and the directory of the logs changed: months of a
+//! service's logs are shipped to two indexes with sealed ids, and the keys directory alone decrypts them all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -16,7 +16,7 @@ const EXAMPLE: &str = include_str!("../../assets/examples/sre.toml");
 const PATIENCE: Duration = Duration::from_secs(60);
 const MONTHS: [&str; 3] = ["logs_2021_Apr.txt", "logs_2021_Jun.txt", "logs_2021_May.txt"];
 
-/// File and offset of a line, and where it stood or stands.
+/// File and offset of each line → its fields, as written or as a document.
 type Lines = BTreeMap<(String, u64), Value>;
 
 pub fn ships_months_that_can_be_decrypted_with_the_keys_alone(server: &Elasticsearch) {
@@ -33,7 +33,7 @@ pub fn ships_months_that_can_be_decrypted_with_the_keys_alone(server: &Elasticse
     let keys = key_files(&fixture);
     assert_eq!(keys.len(), 3);
 
-    // Another process, later: only what is new, under the same keys.
+    // A later process ships only new lines, sealed with the same keys.
     for (number, name) in MONTHS.iter().cycle().take(60).enumerate() {
         let id = format!("CLIENTID{}", 1 + number % 40);
         fixture.append(name, &line("2021-06-30T20:00:00", &id, "INFO"));
@@ -42,7 +42,7 @@ pub fn ships_months_that_can_be_decrypted_with_the_keys_alone(server: &Elasticse
     assert_eq!((code, said.contains("es: 60 events")), (Some(0), true), "{said}");
     let second = assert_sealed_and_once(&fixture, server);
     assert_eq!(second.len(), 2160);
-    assert!(first.iter().all(|(place, document)| second[place] == *document), "as they were");
+    assert!(first.iter().all(|(place, document)| second[place] == *document), "unchanged");
     assert_eq!(key_files(&fixture), keys);
     assert_one_tag_per_month_and_id(&fixture, &second);
     assert_decrypts_with_the_keys_alone(&fixture, &second);
@@ -63,7 +63,7 @@ fn configured(server: &Elasticsearch) -> Fixture {
     fixture
 }
 
-/// Says how many lines there are.
+/// Generates logs; returns the number of lines.
 fn generate(fixture: &Fixture, arguments: &[&str]) -> usize {
     let mut command = program::logwarden(fixture.home.path());
     command.args(["generate", "sre", "--out"]).arg(fixture.path("logs")).args(arguments);
@@ -78,7 +78,7 @@ fn line(time: &str, id: &str, level: &str) -> String {
     )
 }
 
-/// Name and text of each log, in order.
+/// The name and text of each log, in order.
 fn files(fixture: &Fixture) -> Vec<(String, String)> {
     let entries = fs::read_dir(fixture.path("logs")).unwrap().map(|entry| entry.unwrap().path());
     let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -88,7 +88,7 @@ fn files(fixture: &Fixture) -> Vec<(String, String)> {
     files
 }
 
-/// All that was written, each line under its place.
+/// All written lines, by file and offset.
 fn source(fixture: &Fixture) -> Lines {
     let mut lines = Lines::new();
     for (name, text) in files(fixture) {
@@ -111,7 +111,8 @@ fn key_files(fixture: &Fixture) -> BTreeMap<String, Vec<u8>> {
     entries.filter_map(key).collect()
 }
 
-/// Each line in one document: with an id in `error`, else in `data`; nothing but tokens and tags of ids.
+/// Checks that each line is in one document, in `error` if it has an id, else in `data`, and that ids are only in
+/// tokens and tags.
 fn assert_sealed_and_once(fixture: &Fixture, server: &Elasticsearch) -> Lines {
     let source = source(fixture);
     let mut found = Lines::new();
@@ -137,7 +138,7 @@ fn assert_sealed_and_once(fixture: &Fixture, server: &Elasticsearch) -> Lines {
     found
 }
 
-/// Whichever process sealed it.
+/// Checks that each id has one tag per month, whichever process sealed it.
 fn assert_one_tag_per_month_and_id(fixture: &Fixture, documents: &Lines) {
     let mut tags: HashMap<(&str, &str), &str> = HashMap::new();
     let source = source(fixture);
@@ -150,7 +151,7 @@ fn assert_one_tag_per_month_and_id(fixture: &Fixture, documents: &Lines) {
     assert_eq!((tags.len(), different.len()), (120, 120), "40 ids in 3 months");
 }
 
-/// Another machine: a copy of the keys, no configuration, no state.
+/// Decrypts like another machine: with a copy of the keys, without configuration and state.
 fn assert_decrypts_with_the_keys_alone(fixture: &Fixture, documents: &Lines) {
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy");
@@ -165,7 +166,7 @@ fn assert_decrypts_with_the_keys_alone(fixture: &Fixture, documents: &Lines) {
     let mut decrypt = program::logwarden(elsewhere.path());
     decrypt.arg("decrypt").arg("--keys").arg(&copy).arg("read-back.jsonl");
     let opened = program::expect(&mut decrypt, 0);
-    assert!(!opened.contains("enc1."), "all of them");
+    assert!(!opened.contains("enc1."), "tokens are left");
     let source = source(fixture);
     assert_eq!(opened.lines().count(), documents.len());
     for (place, line) in documents.keys().zip(opened.lines()) {
@@ -176,18 +177,18 @@ fn assert_decrypts_with_the_keys_alone(fixture: &Fixture, documents: &Lines) {
     }
 }
 
-/// By count of what waits, by level, id and count in a time frame (which tells), by hand, and by schedule.
+/// Ships by number of pending events, manually and by schedule; a rule by level and id within a window only announces.
 fn every_trigger_works(fixture: &Fixture, server: &Elasticsearch) {
     let ready = server.count("data,error");
     let holds = |events: u64| {
-        wait_for("what was shipped", PATIENCE, || {
+        wait_for("the shipped events", PATIENCE, || {
             (server.count("data,error") == ready + events).then_some(())
         });
     };
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
     let name = jiff::Timestamp::now().strftime("logs_%Y_%b.txt").to_string();
     let engine = fixture.engine();
-    wait_for("the first round", PATIENCE, || {
+    wait_for("the first pass", PATIENCE, || {
         fixture.path("state/control.sock").exists().then_some(())
     });
     fixture.append(&name, &line(&now, "CLIENTID7", "ERROR").repeat(1000));
@@ -197,19 +198,19 @@ fn every_trigger_works(fixture: &Fixture, server: &Elasticsearch) {
     wait_for("another", PATIENCE, || {
         (engine.said().matches("client firing for tag1.").count() == 2).then_some(())
     });
-    assert_eq!(server.count("data,error"), ready + 1000, "they wait for their round");
+    assert_eq!(server.count("data,error"), ready + 1000, "they wait for their pass");
     program::expect(&mut fixture.beside(&["ship", "now"]), 0);
     holds(1005);
     assert!(!engine.said().contains("CLIENTID"), "{}", engine.said());
     assert!(engine.terminate().success());
 
-    // The same with a shorter time: fewer events wait than begin a round.
+    // The same with a shorter interval: fewer events are pending than start a pass.
     let config = fs::read_to_string(fixture.path("config.toml")).unwrap();
     assert_eq!(config.matches("every = \"15m\"").count(), 1);
     let short = config.replace("every = \"15m\"", "every = \"5s\"");
     fs::write(fixture.path("config.toml"), short).unwrap();
     let engine = fixture.engine();
-    // The first may come with the round at the start; the others come behind its end.
+    // The first may be shipped by the pass at the start, the others only after it.
     for events in [1010, 1015] {
         fixture.append(&name, &line(&now, "CLIENTID9", "ERROR").repeat(5));
         holds(events);

@@ -1,4 +1,4 @@
-//! Events that are good JSON, and that servers do not take as they are; and targets that take some events only.
+//! Valid JSON events that servers reject unless they are changed, and targets that accept only some events.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn nested(open: &str, close: &str, depth: usize) -> String {
     open.repeat(depth) + "1" + &close.repeat(depth)
 }
 
-/// Each has a field of its own, so that none decides the type of another.
+/// Each has its own field, so that none determines the type of another.
 fn odd_members() -> Vec<String> {
     let names = [
         "_id",
@@ -107,7 +107,7 @@ pub fn arrive_changed_as_little_as_possible(server: &Elasticsearch) {
     assert_eq!(field("_PID"), "x");
 }
 
-/// Also where a whole bulk is of them.
+/// Also if a whole bulk consists of them.
 pub fn that_would_be_rejected_forever_block_no_others(server: &Elasticsearch) {
     let mapping = r#"{"mappings":{"properties":{"k":{"type":"keyword"},"n":{"type":"long"}}}}"#;
     server.ask(Method::Put, "refusing", mapping);
@@ -173,7 +173,7 @@ pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
     let fixture = Fixture::new(&format!("{}\n{route}", sink(server, "with-primary")));
     fixture.append("a.log", &lines(1, 0..2));
     let engine = fixture.engine();
-    wait_for("the first words", PATIENCE, || engine.said().contains("no primary").then_some(()));
+    wait_for("the first message", PATIENCE, || engine.said().contains("no primary").then_some(()));
     let since = Instant::now();
     fixture.append("a.log", &lines(2, 0..50));
     fixture.append("a.log", &lines(1, 2..50));
@@ -181,7 +181,9 @@ pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
     assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
     let anywhere = r#"{"index.routing.allocation.require.box":null}"#;
     server.ask(Method::Put, "no-primary/_settings", anywhere);
-    wait_for("the mended index", 2 * PATIENCE, || (server.count("no-primary") == 50).then_some(()));
+    wait_for("the repaired index", 2 * PATIENCE, || {
+        (server.count("no-primary") == 50).then_some(())
+    });
     assert!(engine.terminate().success());
     assert_eq!(fixture.dead_letters().len(), 0);
 }

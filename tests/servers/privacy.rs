@@ -1,4 +1,4 @@
-//! The leak scan before a real server: what it holds, what its mapping names, what its search finds.
+//! The leak scan with a real server: its documents, its mapping and its search results.
 
 use logwarden::client::elasticsearch::Method;
 use serde_json::{Value, json};
@@ -7,9 +7,9 @@ use crate::elasticsearch::Elasticsearch;
 use crate::fixture::Fixture;
 use crate::{leaks, program};
 
-/// Prepared by `logwarden setup`, and of a mapping that refuses some documents.
+/// The index is prepared by `logwarden setup`; its mapping rejects some documents.
 pub fn holds_no_id_and_finds_events_by_their_tags(server: &Elasticsearch) {
-    // Without the tokenizer that the test distributions lack.
+    // The test distributions lack the default tokenizer.
     let sink = format!("urls = [\"{}\"]\nindex = \"leaks\"\nanalyzer = \"standard\"", server.url());
     let setup = Fixture::new(&sink);
     program::expect(&mut setup.beside(&["setup", "elasticsearch"]), 0);
@@ -45,7 +45,7 @@ pub fn holds_no_id_and_finds_events_by_their_tags(server: &Elasticsearch) {
     }
 }
 
-/// An address that leaves as a hash is no address for the server: it is found in the keyword beside it.
+/// A hashed address is not an address for the server: it is found by the keyword field beside it.
 pub fn finds_addresses_by_their_stand_ins(server: &Elasticsearch) {
     let sink = format!(
         "urls = [\"{}\"]\nindex = \"addresses\"\nanalyzer = \"standard\"\n[privacy]\npseudonymise = [\"ip\"]",

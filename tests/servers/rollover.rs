@@ -1,4 +1,5 @@
-//! Aliases and data streams of real servers: refused with words, and nothing doubled where a name becomes one.
+//! Aliases and data streams of real servers: they are rejected with a message, and nothing is duplicated if a name
+//! becomes one.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ fn sink(url: &str, index: &str) -> String {
     format!("urls = [\"{url}\"]\nindex = \"{index}\"\n")
 }
 
-/// Also where it was rolled over already, and where it stands for one index.
+/// Both for an alias of one index and for one that was rolled over.
 pub fn nothing_is_sent_to_an_alias_and_the_reason_is_reported(server: &Elasticsearch) {
     server.ask(Method::Put, "turns-000001", r#"{"aliases":{"turns":{"is_write_index":true}}}"#);
     server.ask(Method::Put, "one-index", r#"{"aliases":{"one":{}}}"#);
@@ -36,14 +37,14 @@ pub fn nothing_is_sent_to_an_alias_and_the_reason_is_reported(server: &Elasticse
     fixture.append("a.log", &lines(1, 0..100));
     let (_, said) = fixture.once();
     assert!(said.contains("is an alias (for turns-000001, turns-000002)"), "{said}");
-    // At least once, where that is accepted.
+    // With `allow_rollover`, delivery is at least once.
     fixture.configure(&format!("{}allow_rollover = true", sink(&server.url(), "turns")));
     assert_eq!(fixture.once().0, Some(0));
     assert_eq!(server.count("turns"), 100);
 }
 
-/// The name is not there, the answer to its first bulk is lost, and the data stream that a template made of it rolls
-/// over before the repeat.
+/// The name does not exist, a template turns it into a data stream, the reply to its first bulk is lost, and the data
+/// stream rolls over before the retry.
 pub fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server: &Elasticsearch) {
     let template = r#"{"index_patterns":["rolls-*"],"data_stream":{},"priority":500}"#;
     let made = server.ask(Method::Put, "_index_template/rolls", template);
@@ -52,7 +53,7 @@ pub fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server: 
         assert!(made.to_string().contains("unknown field [data_stream]"), "{made}");
         return;
     }
-    let proxy = FaultProxy::before(server.address());
+    let proxy = FaultProxy::in_front_of(server.address());
     proxy.set(Fault::Cut(0));
     let fixture = Fixture::new(&sink(&proxy.url(), "rolls-app"));
     fixture.append("a.log", &lines(1, 0..500));
@@ -62,7 +63,7 @@ pub fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server: 
     assert_eq!(rolled["rolled_over"], true, "{rolled}");
     proxy.set(Fault::None);
     send_signal(engine.id(), "USR1");
-    wait_for("a plain word", PATIENCE, || {
+    wait_for("the message", PATIENCE, || {
         engine.said().contains("rolls-app is a data stream").then_some(())
     });
     assert!(engine.terminate().success());
@@ -71,9 +72,9 @@ pub fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server: 
     assert_each_once(documents.iter().map(|(_, document)| document), 1, 500);
 }
 
-/// The same with an index: the repeat meets it.
+/// The same with an index: the retry goes to the same one.
 pub fn a_lost_reply_of_an_index_duplicates_nothing(server: &Elasticsearch) {
-    let proxy = FaultProxy::before(server.address());
+    let proxy = FaultProxy::in_front_of(server.address());
     proxy.set(Fault::Cut(0));
     let fixture = Fixture::new(&sink(&proxy.url(), "lost-%Y.%m.%d"));
     fixture.append("a.log", &lines(1, 0..500));

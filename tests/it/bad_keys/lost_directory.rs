@@ -92,8 +92,8 @@ fn ids_in(directory: &Path) -> BTreeSet<[u8; 8]> {
     keys_in(directory).into_iter().map(id).collect()
 }
 
-/// Name; cause, applied while April and May have keys and June has none; number of lines then delivered of two in April,
-/// two in May and one in June.
+/// Name; cause, applied while April and May have keys and June has none; number of lines then delivered of two in
+/// April, two in May and one in June.
 type Loss = (&'static str, fn(&Months), [usize; 3]);
 
 const LOSSES: [Loss; 5] = [

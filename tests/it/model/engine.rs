@@ -114,7 +114,7 @@ impl Sources {
 }
 
 /// The contents of a state directory.
-pub type Photo = BTreeMap<PathBuf, Vec<u8>>;
+pub type StateCopy = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A running log and its state.
 pub struct Engine {
@@ -189,10 +189,10 @@ impl Engine {
     }
 
     /// The state directory as a kill at this moment would leave it.
-    pub fn photo(&self) -> Photo {
-        let mut last = photo_of(&self.state);
+    pub fn copy_state(&self) -> StateCopy {
+        let mut last = copy_of_state(&self.state);
         loop {
-            let next = photo_of(&self.state);
+            let next = copy_of_state(&self.state);
             if next == last {
                 return next;
             }
@@ -206,11 +206,11 @@ impl Engine {
 
     /// Stops as a kill would: whatever the stop writes is undone.
     pub fn kill(self) {
-        let (photo, state) = (self.photo(), self.state.clone());
+        let (copied, state) = (self.copy_state(), self.state.clone());
         self.clock.open(true);
         self.log.stop();
         drop(self);
-        put_back(&state, &photo);
+        put_back(&state, &copied);
     }
 }
 
@@ -219,7 +219,7 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
     loop {
         match Store::open(directory) {
             Ok((store, notices)) if notices.is_empty() => return Ok(store),
-            // A process that another test has just started holds a copy of our lock for a moment.
+            // A process that another test has just started holds a copy of this lock for a moment.
             Err(StateError::Owned { .. }) if began.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -228,24 +228,24 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
     }
 }
 
-pub fn photo_of(directory: &Path) -> Photo {
-    let mut photo = Photo::new();
-    let Ok(entries) = fs::read_dir(directory) else { return photo };
+pub fn copy_of_state(directory: &Path) -> StateCopy {
+    let mut copied = StateCopy::new();
+    let Ok(entries) = fs::read_dir(directory) else { return copied };
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
         if path.is_dir() {
-            photo.extend(photo_of(&path));
+            copied.extend(copy_of_state(&path));
         } else if !path.ends_with("lock")
             && let Ok(bytes) = fs::read(&path)
         {
-            photo.insert(path, bytes);
+            copied.insert(path, bytes);
         }
     }
-    photo
+    copied
 }
 
-pub fn put_back(directory: &Path, photo: &Photo) {
+pub fn put_back(directory: &Path, copied: &StateCopy) {
     lose(directory);
-    for (path, bytes) in photo {
+    for (path, bytes) in copied {
         let directory = path.parent().expect("it is in the directory");
         logwarden::state::private_directory::make_directory(directory).unwrap();
         fs::write(path, bytes).unwrap();

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use logwarden::event::{EventId, GenerationId};
 
-use super::consumers::{Got, Lost};
+use super::consumers::{Lost, TakenEvent};
 use super::failure::{Failure, Kind};
 use super::steps::{Consumer, Paths};
 use super::stream::{Piece, StreamId};
@@ -41,9 +41,9 @@ impl<'a> Account<'a> {
     pub fn new(
         world: &'a World,
         consumer: Consumer,
-        events: &'a [&'a Got],
+        events: &'a [&'a TakenEvent],
     ) -> Result<Self, Failure> {
-        let mut groups: BTreeMap<Group, Vec<&Got>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, Vec<&TakenEvent>> = BTreeMap::new();
         for event in events {
             groups.entry((event.generation, event.taken.epoch)).or_default().push(event);
         }
@@ -56,7 +56,7 @@ impl<'a> Account<'a> {
         };
         let mut taken = HashSet::new();
         // Groups that fit one stream are assigned first, each of the others gets a stream that is left.
-        let mut open: Vec<(Group, &[&Got], Vec<StreamId>)> = groups
+        let mut open: Vec<(Group, &[&TakenEvent], Vec<StreamId>)> = groups
             .iter()
             .map(|(group, events)| (*group, &events[..], account.candidates(events)))
             .collect();
@@ -80,14 +80,14 @@ impl<'a> Account<'a> {
         Ok(account)
     }
 
-    fn candidates(&self, events: &[&Got]) -> Vec<StreamId> {
+    fn candidates(&self, events: &[&TakenEvent]) -> Vec<StreamId> {
         let fits = |stream: &StreamId| {
             events.iter().all(|event| self.fits(*stream, event) && self.was_there(*stream, event))
         };
         (0..self.world.streams.len()).filter(fits).collect()
     }
 
-    fn fits(&self, stream: StreamId, event: &Got) -> bool {
+    fn fits(&self, stream: StreamId, event: &TakenEvent) -> bool {
         let (from, to) = (event.bounds.0 as usize, event.bounds.1 as usize);
         let bytes = self.world.streams[stream].bytes.get(from..to);
         let bytes = bytes.map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(bytes));
@@ -95,12 +95,12 @@ impl<'a> Account<'a> {
     }
 
     /// The stream, or the one that it was copied from, existed when the event was taken.
-    fn was_there(&self, stream: StreamId, event: &Got) -> bool {
+    fn was_there(&self, stream: StreamId, event: &TakenEvent) -> bool {
         let of_parent = |(parent, len)| event.bounds.1 <= len && self.was_there(parent, event);
         stream < event.taken.streams || self.world.streams[stream].parent.is_some_and(of_parent)
     }
 
-    fn foreign(&self, events: &[&Got]) -> Failure {
+    fn foreign(&self, events: &[&TakenEvent]) -> Failure {
         let misfits = |stream: StreamId| events.iter().filter(|e| !self.fits(stream, e)).count();
         let best = (0..self.world.streams.len()).min_by_key(|stream| misfits(*stream));
         let wrong = events.iter().find(|event| best.is_none_or(|stream| !self.fits(stream, event)));
@@ -113,7 +113,7 @@ impl<'a> Account<'a> {
         Failure::new(Kind::Foreign(self.consumer), text)
     }
 
-    fn add(&mut self, group: Group, stream: StreamId, event: &Got) {
+    fn add(&mut self, group: Group, stream: StreamId, event: &TakenEvent) {
         let (from, to) = event.bounds;
         for span in &self.world.streams[stream].spans {
             let (start, end) = (span.start.max(from), span.end().min(to));
@@ -281,8 +281,8 @@ impl<'a> Account<'a> {
         let streams: std::collections::BTreeSet<StreamId> =
             gone.values().map(|(_, stream)| *stream).collect();
         let text = format!(
-            "{said} lost bytes were reported to {}, but {least} were seen and no file holds them: streams {streams:?}, {:?}; \
-             generations {:?}; {}",
+            "{said} lost bytes were reported to {}, but {least} were seen and no file holds them: \
+             streams {streams:?}, {:?}; generations {:?}; {}",
             self.consumer,
             gone.keys().map(|piece| self.world.pieces[*piece].shown()).collect::<Vec<_>>(),
             self.streams,
@@ -339,7 +339,8 @@ pub fn not_overcounted(
     let places: Vec<String> =
         (0..world.streams.len()).map(|stream| world.whereabouts(stream)).collect();
     let text = format!(
-        "{said} lost bytes were reported to {consumer} in this run ({lost:?}), but at most {most} were lost: {}",
+        "{said} lost bytes were reported to {consumer} in this run ({lost:?}), but at most {most} \
+         were lost: {}",
         places.join("; ")
     );
     Err(Failure::new(Kind::Overcounted(consumer), text))

@@ -36,7 +36,7 @@ fn the_rest_of_a_rotated_file_is_found_beside_the_log_at_the_next_start() {
     ]);
 }
 
-/// A pattern does not name the log that the rotated files beside it belong to.
+/// A pattern does not name the log to which the rotated files in its directory belong.
 #[test]
 fn files_rotated_twice_while_no_engine_ran_are_found_under_a_pattern_too() {
     hold(&[

@@ -8,10 +8,10 @@ use std::time::Duration;
 use logwarden::event::GenerationId;
 use tempfile::TempDir;
 
-use super::consumers::{Archive, Elastic, Got, Lost, Pulled, When};
-use super::engine::{self, Engine, GateClock, Photo, Sources};
+use super::consumers::{Archive, Elastic, Lost, Pulled, TakenAt, TakenEvent};
+use super::engine::{self, Engine, GateClock, Sources, StateCopy};
 use super::failure::{Failure, Kind};
-use super::operator::Then;
+use super::operator::AfterCopy;
 use super::oracle::{self, Account};
 use super::places::Knowledge;
 use super::steps::{Consumer, History, Pace, Paths, Step};
@@ -35,7 +35,7 @@ struct Run {
     elastic_is_here: bool,
     archive_is_here: bool,
     epoch: usize,
-    kept: Option<(Photo, Knowledge)>,
+    kept: Option<(StateCopy, Knowledge)>,
     forgot: bool,
     lost: [Vec<Lost>; 2],
     /// The losses in this run of the log, and how far each stream had been taken when it began.
@@ -125,9 +125,9 @@ impl Run {
             Step::Finish { log } => world.finish(log),
             Step::Reopen { log } => world.reopen(log),
             Step::Rename { log } => world.rename(log),
-            Step::CopyTruncate { log } => world.copy(log, Then::Truncate),
-            Step::Carry { log } => world.copy(log, Then::Delete),
-            Step::Copy { log } => world.copy(log, Then::Stay),
+            Step::CopyTruncate { log } => world.copy(log, AfterCopy::Truncate),
+            Step::Carry { log } => world.copy(log, AfterCopy::Delete),
+            Step::Copy { log } => world.copy(log, AfterCopy::Stay),
             Step::Compress { log, packing, keep } => world.compress(log, packing, keep),
             Step::Extend { log, lines } => world.extend(log, lines),
             Step::Expire { log } => world.expire(log),
@@ -187,8 +187,8 @@ impl Run {
     }
 
     fn streams(&self) -> Result<[StreamsByGeneration; 2], Failure> {
-        let elastic: Vec<&Got> = self.elastic.documents.values().collect();
-        let archive: Vec<&Got> = self.archive.taken.iter().collect();
+        let elastic: Vec<&TakenEvent> = self.elastic.documents.values().collect();
+        let archive: Vec<&TakenEvent> = self.archive.taken.iter().collect();
         Ok([
             Account::new(&self.world, Consumer::Elastic, &elastic)?.streams,
             Account::new(&self.world, Consumer::Archive, &archive)?.streams,
@@ -245,18 +245,18 @@ impl Run {
     }
 
     fn keep(&mut self) {
-        let photo = match &self.engine {
-            Some(engine) => engine.photo(),
-            None => engine::photo_of(&self.state),
+        let copied = match &self.engine {
+            Some(engine) => engine.copy_state(),
+            None => engine::copy_of_state(&self.state),
         };
-        self.kept = Some((photo, self.world.knowledge()));
+        self.kept = Some((copied, self.world.knowledge()));
     }
 
     fn put_back(&mut self) {
         if self.engine.is_none()
-            && let Some((photo, known)) = self.kept.clone()
+            && let Some((copied, known)) = self.kept.clone()
         {
-            engine::put_back(&self.state, &photo);
+            engine::put_back(&self.state, &copied);
             self.forget(&known);
         }
     }
@@ -275,10 +275,10 @@ impl Run {
         engine.store.commit().unwrap();
     }
 
-    /// Reads without confirming; confirms what was read before.
+    /// Reads without confirming; confirms the events read before.
     fn take(&mut self, consumer: Consumer, events: usize) -> Result<bool, Failure> {
         let Some(engine) = &self.engine else { return Ok(false) };
-        let when = When { epoch: self.epoch, streams: self.world.streams.len() };
+        let when = TakenAt { epoch: self.epoch, streams: self.world.streams.len() };
         let pulled = match consumer {
             Consumer::Elastic => {
                 self.elastic.confirm(&engine.store);
@@ -307,7 +307,7 @@ impl Run {
             self.pass(Duration::from_millis(step))?;
         }
         if self.engine.is_some() {
-            self.world.looked(millis);
+            self.world.note_polled(millis);
         }
         Ok(())
     }
@@ -346,7 +346,7 @@ impl Run {
             self.pass(LONG)?;
         }
         self.await_all(QUIET / 2)?;
-        self.world.looked(6000);
+        self.world.note_polled(6000);
         (self.elastic_is_here, self.archive_is_here) = here;
         self.check_result()
     }
@@ -367,9 +367,9 @@ impl Run {
         let lost = |index: usize| -> Vec<Lost> {
             self.lost[index].iter().chain(&self.lost_now[index]).copied().collect()
         };
-        let elastic: Vec<&Got> = self.elastic.documents.values().collect();
+        let elastic: Vec<&TakenEvent> = self.elastic.documents.values().collect();
         Account::new(&self.world, Consumer::Elastic, &elastic)?.check(&lost(0))?;
-        let archive: Vec<&Got> = self.archive.taken.iter().collect();
+        let archive: Vec<&TakenEvent> = self.archive.taken.iter().collect();
         Account::new(&self.world, Consumer::Archive, &archive)?.check(&lost(1))?;
         for (consumer, index) in [(Consumer::Elastic, 0), (Consumer::Archive, 1)] {
             let lost = &self.lost_now[index];

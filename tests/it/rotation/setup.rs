@@ -1,4 +1,4 @@
-//! The test fixture: a log over files of a scratch directory, and actions on these files.
+//! The fixture of these tests: a log over files of a scratch directory, and actions on these files.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -34,7 +34,8 @@ pub struct Fixture {
     pub consumer: Consumer,
 }
 
-/// The wall clock of the machine, and an uptime that only the test moves, so that the test decides what is due.
+/// The wall clock of the machine, and an uptime that only the test advances, so that the test decides when
+/// checks are due.
 #[derive(Debug, Default)]
 pub struct HeldClock {
     passed: Mutex<Duration>,

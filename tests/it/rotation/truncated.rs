@@ -60,15 +60,17 @@ fn copytruncate_with_unread_bytes_is_read_from_the_copy() {
         expected.extend((0..2000).map(|n| line("a", n)));
         fixture.append("app.log", lines("a", 10..2000));
         copytruncate(&fixture, "app.log", "app.log.1");
-        for life in 0..3 {
+        for generation in 0..3 {
             fixture.append(
                 "app.log",
-                format!("constant header\n{}", lines("b", life * 9..life * 9 + 9)),
+                format!("constant header\n{}", lines("b", generation * 9..generation * 9 + 9)),
             );
             expected.push("constant header".to_owned());
-            expected.extend((life * 9..life * 9 + 9).map(|n| line("b", n)));
-            fixture.until("this life", |fixture| fixture.consumer.events.len() >= expected.len());
-            copytruncate(&fixture, "app.log", &format!("app.log.{}", life + 2));
+            expected.extend((generation * 9..generation * 9 + 9).map(|n| line("b", n)));
+            fixture.until("this generation", |fixture| {
+                fixture.consumer.events.len() >= expected.len()
+            });
+            copytruncate(&fixture, "app.log", &format!("app.log.{}", generation + 2));
         }
         fixture.append("app.log", "end\n");
         expected.push("end".to_owned());

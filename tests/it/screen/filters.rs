@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Cell;
 
-use super::glass::Setup;
+use super::memory_terminal::Setup;
 use super::scenes::{directory, line, numbered, two_logs, write};
 
 #[test]
@@ -42,7 +42,7 @@ fn search_covers_the_whole_file_and_marks_matches() {
     screen.press("N");
     screen.wait_for_text("wrapped to the end");
     screen.wait_for_text("needle in the middle");
-    let found = screen.glass.with(|backend| {
+    let found = screen.terminal.with(|backend| {
         let buffer = backend.buffer();
         let marked = |cell: &&Cell| cell.bg == ratatui::style::Color::Yellow;
         buffer.content.iter().filter(marked).map(Cell::symbol).collect::<String>()

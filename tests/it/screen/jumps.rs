@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::glass::{Screen, Setup};
+use super::memory_terminal::{Screen, Setup};
 use super::scenes::{append, directory, line, numbered, write};
 
 /// A file of 34 lines, ten minutes apart, whose last one has no line end; and one of many, a second apart, that

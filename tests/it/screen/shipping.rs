@@ -7,7 +7,7 @@ use logwarden::event::Command;
 use logwarden::event::status::{Asked, Bytes, DeliveryState, SinkState};
 use logwarden::state::Store;
 
-use super::glass::{Setup, snapshot};
+use super::memory_terminal::{Setup, snapshot};
 use super::scenes::{NOW, busy, directory, two_logs};
 
 #[test]

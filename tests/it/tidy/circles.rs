@@ -257,7 +257,7 @@ fn circles_are_found_without_false_positives() {
         ],
         &["a: x → y → x\n    a/x.rs:1 super::Z\n    a/y.rs:1 super::X"],
     );
-    // One direction; what the parent defines; what tests import.
+    // Allowed: one direction only; items of the parent; imports of tests.
     check(
         &[
             ("a.rs", "mod x;\nmod y;\n#[cfg(test)] mod t;\nuse x::X;\npub struct A;"),
