@@ -1,4 +1,4 @@
-//! From a line in a file to a rule that fires, is announced once and is resolved.
+//! Alerts, from a line in a file to a rule that fires, is announced once and is resolved.
 
 use std::io::Write;
 use std::path::Path;

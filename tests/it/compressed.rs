@@ -69,7 +69,7 @@ fn compressed_files_are_read_as_their_plain_content() {
         fixture.expect_lines(all());
         let before = fixture.consumer.events.len();
         fixture.restart();
-        fixture.until("unpacked again", |fixture| fixture.log().ends().len() == 6);
+        fixture.until("decompressed again", |fixture| fixture.log().ends().len() == 6);
         assert_eq!(fixture.consumer.events.len(), before, "nothing is read again");
         assert_eq!(fixture.log().notices(), []);
     }
@@ -115,7 +115,7 @@ fn a_restart_in_the_middle_of_a_compressed_file_continues_at_its_offset() {
     while fixture.consumer.events.len() < 60_000 {
         fixture.read_one_batch();
         fixture.restart();
-        fixture.until("unpacked", |fixture| !fixture.log().generations().is_empty());
+        fixture.until("decompressed", |fixture| !fixture.log().generations().is_empty());
     }
     fixture.expect_lines(numbered(0..60_000));
 }
@@ -198,7 +198,7 @@ fn bytes_before_the_damage_are_read_and_the_damage_is_reported() {
                 .any(|notice| notice.text.contains(&format!("app.{ending} is damaged after")))
         };
         fixture
-            .until("it is said", |fixture| said(fixture) && fixture.log().generations().len() == 2);
+            .until("the notice", |fixture| said(fixture) && fixture.log().generations().len() == 2);
         fixture.until("the rest of it is read", |fixture| fixture.consumer.events.len() > 2);
         fixture.drain();
         let found: Vec<&str> =

@@ -12,7 +12,7 @@ use crate::program::{Engine, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The configuration says "manual", and "auto" when it is read again. The signal comes while the configuration is read.
+/// The configuration is "manual", and "auto" when it is read again. The signal arrives while the configuration is read.
 fn signalled_early(signal: &str) -> (Fixture, Engine) {
     let fixture = Fixture::new("");
     fixture.append("a.log", &lines(1, 0..10));

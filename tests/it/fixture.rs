@@ -113,7 +113,7 @@ impl Fixture {
         let store = open_state(&self.path("state"));
         let mut behind = 0;
         for row in store.cursors("es") {
-            let path = store.generation(row.generation).expect("a cursor has its row").path;
+            let path = store.generation(row.generation).expect("each cursor has a row").path;
             let file = fs::read(&path).unwrap();
             behind += row.offset;
             for line in String::from_utf8_lossy(&file[..row.offset as usize]).lines() {

@@ -21,7 +21,7 @@ fn context() -> Context {
     }
 }
 
-/// Lines of known and unknown formats.
+/// Lines of known formats and arbitrary lines.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let long = (CAP - 3..CAP + 4).prop_map(|length| vec![b'x'; length]);
     ended(prop_oneof![8 => text(), 1 => long])

@@ -131,7 +131,7 @@ fn files_on_a_hung_mount_are_stuck_and_all_others_are_read() {
     fixture.mount.append("far.log", &lines("w", 10..15));
     fixture.mount.append("new.log", &lines("w", 15..20));
     fixture.until_said("does not answer");
-    wait_for("it is shown", PATIENCE, || (fixture.stuck() == ["far.log\""]).then_some(()));
+    wait_for("its stuck state", PATIENCE, || (fixture.stuck() == ["far.log\""]).then_some(()));
     // Growth, rotation and new files on the local disk.
     append(&fixture.log("app.log"), lines("w", 20..25).as_bytes());
     fixture.until_archived(15);
@@ -202,9 +202,9 @@ fn a_file_that_can_be_checked_again_keeps_its_identity() {
     let before = fixture.states("far.log.1");
     fixture.mount.fail("far.log.1", true);
     let says = |text: &str| fixture.states("far.log.1").iter().any(|state| state.contains(text));
-    wait_for("it is said", PATIENCE, || says("cannot check the file").then_some(()));
+    wait_for("the notice", PATIENCE, || says("cannot check the file").then_some(()));
     fixture.mount.fail("far.log.1", false);
-    wait_for("it is over", PATIENCE, || (fixture.states("far.log.1") == before).then_some(()));
+    wait_for("the old state", PATIENCE, || (fixture.states("far.log.1") == before).then_some(()));
     assert!(fixture.engine.take().unwrap().terminate().success());
 }
 

@@ -1,4 +1,4 @@
-//! Unusual files, directories and file systems: each is handled as docs/DELIVERY.md says, never with a silent gap.
+//! Unusual files, directories and file systems: each is handled as docs/DELIVERY.md describes, without silent gaps.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

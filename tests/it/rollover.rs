@@ -76,7 +76,7 @@ fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing() {
     says(&engine, "app is a data stream");
     let asked = server.asked();
     send_signal(engine.id(), "USR1");
-    wait_for("one more try", PATIENCE, || (server.asked() > asked).then_some(()));
+    wait_for("one more attempt", PATIENCE, || (server.asked() > asked).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&documents(&server), 1, 500);
     // Neither does a restart.

@@ -1,4 +1,4 @@
-//! Standard input is delivered once, however the program ends; input that cannot be stored blocks its writer.
+//! Standard input is delivered once, in spite of kills; input that cannot be stored blocks its writer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -195,7 +195,7 @@ fn an_engine_without_other_sources_ends_with_its_input() {
     assert_eq!(said.matches("fatal firing").count(), 1, "{said}");
 }
 
-/// The sink accepts nothing, so the rest is delivered at the next start, and the exit code says so.
+/// The sink accepts nothing, so the rest is delivered at the next start, and the exit code reports that.
 #[test]
 fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     let home = tempfile::tempdir().unwrap();
@@ -216,7 +216,7 @@ fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     assert_eq!(fs::read_to_string(output).unwrap().lines().count(), 10);
 }
 
-/// Binary data is not a log: that is reported, the run does not wait forever, and the exit code says that it was not
+/// Binary data is not a log: that is reported, the run does not wait forever, and the exit code shows that it was not
 /// delivered.
 #[test]
 fn input_that_is_not_text_ends_the_run_too() {

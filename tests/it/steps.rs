@@ -86,7 +86,7 @@ impl Fixture {
         command
     }
 
-    /// Killed when a thread makes the `number`th `call`. `None`: no thread made that many.
+    /// Kills a run when a thread makes the `number`th `call`. `None`: no thread made that many.
     fn killed_at(&self, call: &str, number: u32, arguments: &[&str]) -> Option<()> {
         killed_at(&self.command(arguments), self.home.path(), call, number)
     }

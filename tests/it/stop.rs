@@ -88,7 +88,7 @@ fn two_signals_in_a_row_count_as_one() {
     std::fs::write(&log, lines(1, 0..100)).unwrap();
     let state = home.path().join("state");
     let engine = Engine::start(home.path(), &state, &[&log]);
-    wait_for("it is at work", PATIENCE, || engine.said().contains("1 file,").then_some(()));
+    wait_for("the engine", PATIENCE, || engine.said().contains("1 file,").then_some(()));
     send_signal(engine.id(), "TERM");
     let said = home.path().join("engine.stderr");
     assert!(engine.terminate().success());
@@ -181,7 +181,7 @@ fn a_standard_error_without_a_reader_blocks_nothing() {
             });
             ended.unwrap_or_else(|| {
                 let _ = child.kill();
-                panic!("it has not ended: {:?}", child.wait());
+                panic!("it is still running: {:?}", child.wait());
             })
         });
         assert!(ended.success(), "{ended}");

@@ -84,7 +84,7 @@ impl Screen {
     fn wait_until_it_shows(&self, text: &str) {
         let started = std::time::Instant::now();
         while !self.shows().contains(text) {
-            assert!(started.elapsed() < PATIENCE, "{text:?} is not on:\n{}", self.shows());
+            assert!(started.elapsed() < PATIENCE, "{text:?} is not shown on:\n{}", self.shows());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -285,7 +285,7 @@ fn s44_one_engine_per_state_directory_but_a_screen_always_opens() {
 fn an_engine_that_cannot_start_is_reported_on_the_screen() {
     let home = tempfile::tempdir().unwrap();
     let log = sample(home.path());
-    // Its file output could be at work; its archive cannot be opened.
+    // Its file output would work; its archive cannot be opened.
     let settings = home.path().join("settings.toml");
     let sinks = "[sink.archive]\nkind = \"archive\"\n[sink.out]\nkind = \"file\"\npath = \"out\"\n";
     std::fs::write(&settings, sinks).unwrap();
@@ -302,7 +302,7 @@ fn an_engine_that_cannot_start_is_reported_on_the_screen() {
         let drawn = program::text(&screen.drawn.lock().unwrap());
         drawn.contains("nothing was shipped and no alert rule was evaluated").then_some(())
     });
-    assert!(!home.path().join("out").exists(), "no sink is at work");
+    assert!(!home.path().join("out").exists(), "no sink is running");
 }
 
 #[test]

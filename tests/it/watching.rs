@@ -112,7 +112,7 @@ fn s42_clock_steps_repeat_nothing_and_forget_nothing() {
         clock.forward(24 * HOUR);
         an_hour_passes(&mut fixture, &clock, &mut number);
     }
-    fixture.until("its row goes", |fixture| kept(fixture) == 0);
+    fixture.until("the removal of its row", |fixture| kept(fixture) == 0);
 }
 
 /// Saved bytes are removed when they are read, even long after the file's last growth.
@@ -145,7 +145,7 @@ fn s29_saved_bytes_are_removed_once_they_are_read() {
     clock.pass(HOUR);
     fixture.until("it is removed", |_| files() == 0);
     let rest = |fixture: &Fixture| fixture.store().generation(row.id).unwrap().rest;
-    fixture.until("the row knows", |fixture| rest(fixture).is_none());
+    fixture.until("the update of the row", |fixture| rest(fixture).is_none());
     fixture.until("its notice to disappear", |fixture| {
         !fixture.log().notices().iter().any(|notice| notice.text.contains("intake"))
     });
@@ -234,7 +234,7 @@ impl Work {
     }
 }
 
-/// Ten thousand idle files cost next to nothing beside ten that grow.
+/// Ten thousand idle files cost almost nothing while ten others grow.
 #[test]
 fn s43_ten_thousand_idle_files_and_ten_hot_ones() {
     const IDLE: usize = 10_000;

@@ -71,7 +71,7 @@ fn read(fixture: &Fixture, cursor: Cursor) -> Option<(Vec<String>, u64)> {
             Read::Lost { to } => panic!("lost up to {to}"),
             Read::Finished => return None,
             Read::Waiting => {
-                assert!(Instant::now() < deadline, "never unpacked again");
+                assert!(Instant::now() < deadline, "never decompressed again");
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
@@ -105,7 +105,7 @@ fn a_fully_read_copy_frees_its_disk_space_and_its_file_stays_known() {
     for _ in 0..2 {
         fixture.close();
         fixture.open_with(clock.clone());
-        fixture.until("unpacked again", |fixture| !fixture.log().generations().is_empty());
+        fixture.until("decompressed again", |fixture| !fixture.log().generations().is_empty());
         until_idle(&mut fixture, &clock);
         fixture.expect_lines(numbered(0..LINES));
     }
@@ -145,7 +145,7 @@ fn a_copy_is_kept_as_long_as_a_consumer_needs_it() {
     for Cursor { generation, offset } in fixture.log().ends() {
         fixture.store().put_cursor("late", "*", Cursor { generation, offset });
     }
-    fixture.until("and of this one", |fixture| room(fixture) == 0);
+    fixture.until("the disk space of this one is free", |fixture| room(fixture) == 0);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_screen_reads_existing_and_removed_copies() {
     };
     let deadline = Instant::now() + PATIENCE;
     while last(&mut view).is_none() {
-        assert!(Instant::now() < deadline, "never unpacked again");
+        assert!(Instant::now() < deadline, "never decompressed again");
         std::thread::sleep(Duration::from_millis(5));
         view.refresh(SystemClock::new().now());
     }
@@ -172,7 +172,7 @@ fn a_screen_reads_existing_and_removed_copies() {
     let size = lines("a", 0..LINES).len() as u64;
     fixture.until("the disk space of the other is free", |fixture| room(fixture) == size);
     drop(view);
-    fixture.until("and of this one", |fixture| room(fixture) == 0);
+    fixture.until("the disk space of this one is free", |fixture| room(fixture) == 0);
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl Archive {
         Ok(pulled)
     }
 
-    /// Makes the events taken and the positions behind them durable together.
+    /// Makes the taken events and the positions after them durable together.
     pub fn commit(&mut self, store: &Store) {
         for (&generation, &offset) in &self.reading.offsets {
             let Some(row) = store.generation(generation) else { continue };

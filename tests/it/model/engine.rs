@@ -1,4 +1,4 @@
-//! The log under test: opened, stopped, killed; its state copied, lost, put back; its time.
+//! Controls the log under test: opens, stops and kills it; copies, deletes and restores its state; advances its time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn settle(log: &Log, store: Store, known: Vec<Position>) {
     log.settle(store, known.collect());
 }
 
-/// A clock whose time passes only when the test says so. While the gate is closed, every other thread that asks for
+/// A clock whose time passes only when the test advances it. While the gate is closed, every other thread that reads
 /// the time blocks, so the follower does nothing between two steps.
 #[derive(Debug)]
 pub struct GateClock {
@@ -204,7 +204,7 @@ impl Engine {
         self.log.stop();
     }
 
-    /// Stops as a kill would: whatever the stop writes is undone.
+    /// Stops as a kill would: all writes of the stop are undone.
     pub fn kill(self) {
         let (copied, state) = (self.copy_state(), self.state.clone());
         self.clock.open(true);

@@ -7,7 +7,7 @@ use super::steps::Consumer;
 pub enum Kind {
     Missing(Consumer),
     Twice(Consumer),
-    /// A line that could have been one event came as several.
+    /// A line that could have been one event was delivered as several.
     Split(Consumer),
     /// Fewer bytes were counted as lost than were destroyed.
     Uncounted(Consumer),

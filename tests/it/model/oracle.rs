@@ -210,7 +210,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    /// No line came as several events that could have been one.
+    /// No line that could have been one event was delivered as several.
     fn unsplit(&self) -> Result<(), Failure> {
         for (&piece, parts) in &self.cover {
             let Piece { bytes, may_split, .. } = &self.world.pieces[piece];

@@ -74,7 +74,7 @@ impl Paths {
     }
 }
 
-/// Its name is that of a log with a suffix, as rotation makes it.
+/// Its name is that of a log with a suffix, as rotation creates it.
 fn is_sibling(path: &Path) -> bool {
     let name = path.to_str().expect("names in these tests are UTF-8");
     let rest = LOGS.iter().find_map(|log| name.strip_prefix(log));
@@ -134,7 +134,7 @@ impl World {
         (surely, perhaps.max(surely))
     }
 
-    /// The prefix in the file that it was written to, if that has a name: not lost, whatever the source covers.
+    /// The prefix in the file that it was written to, if that has a name: not lost, even if no source covers it.
     fn at_home(&self, stream: StreamId) -> u64 {
         let is_home = |file: &&TrackedFile| {
             let beside =

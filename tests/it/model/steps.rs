@@ -173,7 +173,7 @@ pub enum Step {
         paths: Paths,
         name: usize,
     },
-    /// Waits until nothing more comes, and checks.
+    /// Waits until no more events arrive, and checks.
     Check,
 }
 

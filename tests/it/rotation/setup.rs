@@ -233,7 +233,7 @@ impl Fixture {
         }
     }
 
-    /// Like `until`, while at most this much time passes for the log, however long that takes.
+    /// Like `until`, but at most this much time passes on the log's clock, whatever the real duration.
     pub fn within(
         &mut self,
         most: Duration,

@@ -28,7 +28,7 @@ fn truncated_before_it_was_read_is_counted_to_the_byte() {
     assert_eq!(fixture.consumer.lost, unread.len() as u64);
     let texts = fixture.texts().join("\n");
     assert!(texts.contains(&line("b", 4)) && !texts.contains(&line("a", 500)));
-    fixture.until("the loss is said", |fixture| {
+    fixture.until("the loss is reported", |fixture| {
         fixture.log().notices().iter().any(|notice| notice.text.contains("was truncated"))
     });
     fixture.restart();
@@ -163,7 +163,7 @@ fn hole_of(first: usize) {
     assert_eq!(last.text, line("a", first + 1));
     assert_eq!(fixture.consumer.lost, 0);
     let said = format!("{} NUL bytes were skipped", logwarden::base::bytes::count(hole));
-    fixture.until("it is said", |fixture| {
+    fixture.until("the notice", |fixture| {
         fixture.log().notices().iter().any(|notice| notice.text.contains(&said))
     });
     fixture.restart();
@@ -171,7 +171,7 @@ fn hole_of(first: usize) {
     assert_eq!(fixture.consumer.events.len(), first + 3);
 }
 
-/// A pause has made a cut in a record that is not in the copy: that cut is after the end of the copy.
+/// A timeout has cut a record that is not in the copy: that cut is after the end of the copy.
 #[test]
 fn a_run_once_over_a_copy_without_the_record_cut_by_the_timeout() {
     let mut fixture = Fixture::new(&["app.log"]);

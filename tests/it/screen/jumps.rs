@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::memory_terminal::{Screen, Setup};
 use super::scenes::{append, directory, line, numbered, write};
 
-/// A file of 34 lines, ten minutes apart, whose last one has no line end; and one of many, a second apart, that
-/// begins after it.
+/// A file of 34 lines, ten minutes apart, whose last one has no line end; and a file of many lines, one second apart,
+/// that starts after it.
 fn unfinished_and_long(directory: &Path, lines: i64) -> Vec<PathBuf> {
     let mut short = String::new();
     for number in 0..34 {
