@@ -186,16 +186,16 @@ fn a_month_with_an_unusable_key_waits_and_the_others_continue() {
 
         damage(&months.key(APRIL));
         months.append(&["Apr", "May", "Jun"]);
-        let (code, said) = months.fixture.once();
-        assert_eq!(code, Some(1), "{name}: {said}");
-        assert!(said.contains(message), "{name}: {said}");
-        assert!(said.contains("nothing leaves in plain text"), "{name}: {said}");
+        let (code, messages) = months.fixture.once();
+        assert_eq!(code, Some(1), "{name}: {messages}");
+        assert!(messages.contains(message), "{name}: {messages}");
+        assert!(messages.contains("nothing leaves in plain text"), "{name}: {messages}");
         let delivered = ["Apr", "May", "Jun"].map(|month| months.delivered(month));
         assert_eq!(delivered, [1, 2, 1], "{name}");
 
         mend(&months);
-        let (code, said) = months.fixture.once();
-        assert_eq!(code, Some(0), "{name}: {said}");
+        let (code, messages) = months.fixture.once();
+        assert_eq!(code, Some(0), "{name}: {messages}");
         let delivered = ["Apr", "May", "Jun"].map(|month| months.delivered(month));
         assert_eq!(delivered, [2, 2, 1], "{name}");
     }
@@ -214,14 +214,14 @@ fn a_key_that_cannot_be_created_blocks_its_month() {
             _ => disk.remount("ro"),
         }
         months.append(&["Apr", "May"]);
-        let (code, said) = months.fixture.once();
-        assert_eq!(code, Some(1), "{name}: {said}");
-        assert!(said.contains("cannot create a key in"), "{name}: {said}");
+        let (code, messages) = months.fixture.once();
+        assert_eq!(code, Some(1), "{name}: {messages}");
+        assert!(messages.contains("cannot create a key in"), "{name}: {messages}");
         assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{name}");
         if name == "read-only" {
             let check = program::run(&mut months.fixture.beside(&["check"]));
-            let said = program::text(&check.stdout);
-            assert!(said.contains("no key for a new month can be created"), "{said}");
+            let messages = program::text(&check.stdout);
+            assert!(messages.contains("no key for a new month can be created"), "{messages}");
         }
         match name {
             "full" => disk.make_room(),
@@ -249,10 +249,10 @@ fn a_list_that_cannot_grow_blocks_the_month() {
         fs::write(&list, text).unwrap();
         disk.fill();
         months.append(&["Apr", "May"]);
-        let (code, said) = months.fixture.once();
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("/used; free space on that disk"), "{said}");
-        assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{said}");
+        let (code, messages) = months.fixture.once();
+        assert_eq!(code, Some(1), "{messages}");
+        assert!(messages.contains("/used; free space on that disk"), "{messages}");
+        assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 0], "{messages}");
         disk.make_room();
         assert_eq!(months.fixture.once().0, Some(0));
         assert_eq!([months.delivered("Apr"), months.delivered("May")], [2, 1]);
@@ -278,15 +278,18 @@ fn an_interrupted_backup_is_completed_by_the_next() {
         let output = program::run(months.fixture.beside(&["keys", "backup"]).arg(&target));
         (output.status.code(), program::text(&output.stderr))
     };
-    let (code, said) = backup();
-    assert!(code == Some(1) && said.contains("free space on that disk"), "{said}");
+    let (code, messages) = backup();
+    assert!(code == Some(1) && messages.contains("free space on that disk"), "{messages}");
     disk.make_room();
     fs::write(target.join(APRIL), "lwkey1.AF6").unwrap();
     set_mode(&target.join(APRIL), 0o600);
-    let (code, said) = backup();
-    assert!(code == Some(0) && said.contains("2 copied"), "{said}");
-    let (code, said) = backup();
-    assert!(code == Some(0) && said.contains("0 copied") && said.contains("2 there"), "{said}");
+    let (code, messages) = backup();
+    assert!(code == Some(0) && messages.contains("2 copied"), "{messages}");
+    let (code, messages) = backup();
+    assert!(
+        code == Some(0) && messages.contains("0 copied") && messages.contains("2 there"),
+        "{messages}"
+    );
 }
 
 /// The state knows which keys were used, so new keys never take their names.
@@ -297,11 +300,11 @@ fn after_the_loss_of_all_keys_delivery_continues_with_new_ones() {
     assert_eq!(months.fixture.once().0, Some(0));
     fs::remove_dir_all(&months.keys).unwrap();
     months.append(&["Apr", "May", "Jun"]);
-    let (code, said) = months.fixture.once();
-    assert_eq!(code, Some(1), "{said}");
+    let (code, messages) = months.fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
     let advice = |month: &str| format!("keys rotate {month} --keys {}", months.keys.display());
-    let any = ["2021_April", "2021_May"].iter().any(|month| said.contains(&advice(month)));
-    assert!(any, "{said}");
+    let any = ["2021_April", "2021_May"].iter().any(|month| messages.contains(&advice(month)));
+    assert!(any, "{messages}");
     assert!(!months.keys.exists(), "the directory is not created again");
     let check = program::run(&mut months.fixture.beside(&["check"]));
     let check = program::text(&check.stdout);

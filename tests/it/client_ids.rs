@@ -68,7 +68,7 @@ impl Fixture {
     }
 
     #[track_caller]
-    fn said(&self, arguments: &[&str], code: i32) -> (String, String) {
+    fn run_expecting(&self, arguments: &[&str], code: i32) -> (String, String) {
         let output: Output = run(&mut self.command(arguments));
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
@@ -78,12 +78,12 @@ impl Fixture {
     #[track_caller]
     fn counts(&self, query: &str, expected: u64) {
         let code = i32::from(expected == 0);
-        let (out, _) = self.said(&["search", "--count", "--", query], code);
+        let (out, _) = self.run_expecting(&["search", "--count", "--", query], code);
         assert_eq!(out.trim(), expected.to_string(), "{query}");
     }
 
     /// Name of each store, the number of its events, and the number of those printed as newest.
-    fn found(&self, client: &str) -> Vec<(String, u64, usize)> {
+    fn events_found(&self, client: &str) -> Vec<(String, u64, usize)> {
         let output = run(&mut self.command(&["find", "--json", "--client", client]));
         let printed = text(&output.stdout);
         let found = printed.lines().map(|line| {
@@ -108,7 +108,7 @@ fn answer(server: &RejectingElasticsearch, asked: &str, body: &str) -> (u16, Val
         "_search" => {
             let documents = server.documents().into_iter().map(|(_, document)| document);
             let mut found: Vec<Value> =
-                documents.filter(|document| holds(document, &tags)).collect();
+                documents.filter(|document| contains_tag(document, &tags)).collect();
             found.sort_by_key(|document| std::cmp::Reverse(document["@timestamp"].to_string()));
             let total = found.len();
             let shown = found.into_iter().take(body["size"].as_u64().unwrap() as usize);
@@ -123,17 +123,17 @@ fn answer(server: &RejectingElasticsearch, asked: &str, body: &str) -> (u16, Val
             )
         }
         "_delete_by_query" => {
-            let deleted = server.remove(|document| holds(document, &tags));
+            let deleted = server.remove(|document| contains_tag(document, &tags));
             (200, json!({"deleted": deleted, "version_conflicts": 0, "failures": []}))
         }
         other => panic!("{other}"),
     }
 }
 
-fn holds(value: &Value, tags: &[&Value]) -> bool {
+fn contains_tag(value: &Value, tags: &[&Value]) -> bool {
     let Some(object) = value.as_object() else { return false };
     object.iter().any(|(name, value)| {
-        holds(value, tags) || (name.ends_with("_tag") && tags.contains(&value))
+        contains_tag(value, tags) || (name.ends_with("_tag") && tags.contains(&value))
     })
 }
 
@@ -150,23 +150,23 @@ fn a_query_for_a_complete_id_finds_its_sealed_values_in_all_months() {
     fixture.counts("ip:10.1.2.3", 2);
     fixture.counts("ip:10.1.2.4", 0);
     fixture.counts("ip:*", 2);
-    let (_, err) = fixture.said(&["search", "client_id:CLIENT*"], 2);
+    let (_, err) = fixture.run_expecting(&["search", "client_id:CLIENT*"], 2);
     assert!(err.contains("sealed") && err.contains("`client_id:VALUE`"), "{err}");
-    let (_, err) = fixture.said(&["search", "ip:10.0.0.0/8"], 2);
+    let (_, err) = fixture.run_expecting(&["search", "ip:10.0.0.0/8"], 2);
     assert!(err.contains("a whole address"), "{err}");
     // One key is unusable: this is reported, and the other months are searched.
     let key = fixture.path("state/keys/2021_April.key");
     let whole = fs::read(&key).unwrap();
     fs::write(&key, "lwkey1.AAAA").unwrap();
-    let (out, err) = fixture.said(&["search", "--count", "client_id:CLIENTID2"], 0);
+    let (out, err) = fixture.run_expecting(&["search", "--count", "client_id:CLIENTID2"], 0);
     assert_eq!((out.trim(), err.contains("2021_April.key")), ("1", true), "{err}");
     fs::write(&key, whole).unwrap();
     fs::rename(fixture.path("state/keys"), fixture.path("elsewhere")).unwrap();
-    let (_, err) = fixture.said(&["search", "client_id:CLIENTID2"], 2);
+    let (_, err) = fixture.run_expecting(&["search", "client_id:CLIENTID2"], 2);
     assert!(err.contains("create it with: mkdir -m 700"), "{err}");
     let other = fixture.path("elsewhere");
     let at = ["--keys", other.to_str().unwrap(), "search", "--count", "client_id:CLIENTID2"];
-    assert_eq!(fixture.said(&at, 0).0.trim(), "2");
+    assert_eq!(fixture.run_expecting(&at, 0).0.trim(), "2");
     fixture.counts("client_id:*", 4);
 }
 
@@ -174,8 +174,8 @@ fn a_query_for_a_complete_id_finds_its_sealed_values_in_all_months() {
 fn find_prints_the_number_per_target_and_the_newest_events() {
     let fixture = Fixture::shipped();
     let places = [("archive".to_owned(), 3, 3), ("sink es (error,logwarden-*)".to_owned(), 3, 3)];
-    assert_eq!(fixture.found("CLIENTID2"), places);
-    let (out, _) = fixture.said(&["find", "--client", "CLIENTID2", "--limit", "1"], 0);
+    assert_eq!(fixture.events_found("CLIENTID2"), places);
+    let (out, _) = fixture.run_expecting(&["find", "--client", "CLIENTID2", "--limit", "1"], 0);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 4, "{out}");
     assert_eq!(
@@ -184,13 +184,13 @@ fn find_prints_the_number_per_target_and_the_newest_events() {
     );
     assert!(lines[1].contains("2021-04-02T10:00:01") && lines[3].contains("2021-04-02T10:00:01"));
     assert!(!out.contains("CLIENTID2"), "{out}");
-    let (out, _) = fixture.said(&["find", "--client", "clientid2"], 1);
+    let (out, _) = fixture.run_expecting(&["find", "--client", "clientid2"], 1);
     assert_eq!(out, "archive: 0 events\nsink es (error,logwarden-*): 0 events\n");
-    fixture.said(&["find", "--client", " "], 2);
+    fixture.run_expecting(&["find", "--client", " "], 2);
     fixture.server.other(|_, _| {
         (403, json!({"error": {"type": "security_exception", "reason": "no"}, "status": 403}))
     });
-    let (out, err) = fixture.said(&["find", "--client", "CLIENTID2", "--limit", "0"], 1);
+    let (out, err) = fixture.run_expecting(&["find", "--client", "CLIENTID2", "--limit", "0"], 1);
     assert_eq!(out, "archive: 3 events\n");
     assert!(err.contains("sink es") && err.contains("403") && err.contains("`read`"), "{err}");
 }
@@ -204,10 +204,11 @@ fn a_decrypted_value_stays_on_its_line() {
     fs::write(fixture.path("logs_2021_Apr.txt"), format!("{odd}\n")).unwrap();
     fs::write(fixture.path("logs_2021_Mar.txt"), "").unwrap();
     expect(&mut fixture.command(&["--no-ui", "--once"]), 0);
-    let (out, _) = fixture.said(&["search", "client_id:*", "--open"], 0);
+    let (out, _) = fixture.run_expecting(&["search", "client_id:*", "--open"], 0);
     assert!(out.contains("ID") && out.contains("forged"), "{out}");
     assert_eq!((out.lines().count(), out.contains('\u{1b}')), (1, false), "{out:?}");
-    let (out, _) = fixture.said(&["search", "client_id:*", "--open", "--format", "json"], 0);
+    let (out, _) =
+        fixture.run_expecting(&["search", "client_id:*", "--open", "--format", "json"], 0);
     let document: Value = serde_json::from_str(out.trim_end()).unwrap();
     assert_eq!(document["client_id"], "ID\u{1b}]0;x\u{7}\nforged");
 }
@@ -221,10 +222,10 @@ fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let search = ["search", "client_id:CLIENTID2", "--format", "json"];
-    let (closed, _) = fixture.said(&search, 0);
+    let (closed, _) = fixture.run_expecting(&search, 0);
     assert!(closed.contains("enc1.") && !closed.contains("CLIENTID2"), "{closed}");
     assert!(audit().is_empty(), "nothing was decrypted");
-    let (open, _) = fixture.said(&[&search[..], &["--open"]].concat(), 0);
+    let (open, _) = fixture.run_expecting(&[&search[..], &["--open"]].concat(), 0);
     let documents: Vec<Value> =
         open.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(documents[0]["client_id"], "CLIENTID2");
@@ -237,7 +238,7 @@ fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
     assert!(!fs::read_to_string(fixture.path("state/audit.jsonl")).unwrap().contains("CLIENTID"));
 
     let find = ["find", "--client", "CLIENTID2", "--json", "--open"];
-    let (open, _) = fixture.said(&find, 0);
+    let (open, _) = fixture.run_expecting(&find, 0);
     let places: Vec<Value> = open.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for place in &places {
         assert_eq!(place["newest"].as_array().unwrap().len(), 3, "{open}");
@@ -245,12 +246,12 @@ fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
     }
     assert_eq!((places.len(), open.contains("enc1.")), (2, false), "{open}");
     assert!(audit().iter().any(|line| line["by"] == "find"));
-    fixture.said(&["search", "a", "--open", "--format", "csv"], 2);
-    fixture.said(&["search", "a", "logs_2021_Apr.txt", "--view"], 2);
-    fixture.said(&["find", "--client", "CLIENTID2", "--view"], 2);
+    fixture.run_expecting(&["search", "a", "--open", "--format", "csv"], 2);
+    fixture.run_expecting(&["search", "a", "logs_2021_Apr.txt", "--view"], 2);
+    fixture.run_expecting(&["find", "--client", "CLIENTID2", "--view"], 2);
     // Tokens that cannot be decrypted are printed unchanged, and this is reported.
     fs::remove_file(fixture.path("state/keys/2021_March.key")).unwrap();
-    let (open, err) = fixture.said(&["search", "*", "--format", "json", "--open"], 1);
+    let (open, err) = fixture.run_expecting(&["search", "*", "--format", "json", "--open"], 1);
     assert_eq!(
         (open.matches("enc1.").count(), open.matches("CLIENTID2").count()),
         (2, 2),
@@ -262,27 +263,27 @@ fn tokens_from_the_archive_and_from_a_server_are_decrypted_on_demand() {
 #[test]
 fn erase_asks_first_then_deletes_the_events_from_every_store() {
     let fixture = Fixture::shipped();
-    let (out, err) = fixture.said(&["erase", "--client", "CLIENTID2"], 0);
+    let (out, err) = fixture.run_expecting(&["erase", "--client", "CLIENTID2"], 0);
     assert_eq!(out, "archive: 3 events\nsink es (error,logwarden-*): 3 events\n");
     assert!(err.contains("nothing was erased; to erase these events permanently: --yes"), "{err}");
     assert!(err.contains("not changed: the logs themselves"), "{err}");
-    assert_eq!(fixture.found("CLIENTID2")[0].1, 3);
+    assert_eq!(fixture.events_found("CLIENTID2")[0].1, 3);
 
     let engine = Engine::spawn(fixture.home.path(), &mut fixture.command(&["--no-ui"]));
     let socket = fixture.path("state/control.sock");
     wait_for("the engine", Duration::from_secs(60), || socket.exists().then_some(()));
-    let (_, err) = fixture.said(&["erase", "--client", "CLIENTID2", "--yes"], 4);
+    let (_, err) = fixture.run_expecting(&["erase", "--client", "CLIENTID2", "--yes"], 4);
     assert!(err.contains("nothing was erased"), "{err}");
     assert!(engine.terminate().success());
-    assert_eq!((fixture.found("CLIENTID2")[0].1, fixture.server.documents().len()), (3, 6));
+    assert_eq!((fixture.events_found("CLIENTID2")[0].1, fixture.server.documents().len()), (3, 6));
 
-    let (out, err) = fixture.said(&["erase", "--client", "CLIENTID2", "--yes"], 0);
+    let (out, err) = fixture.run_expecting(&["erase", "--client", "CLIENTID2", "--yes"], 0);
     assert!(
         out.ends_with("archive: 3 events erased\nsink es (error,logwarden-*): 3 events erased\n")
     );
     assert!(err.contains("not changed: the logs themselves"), "{err}");
     assert!(!err.contains("erased"), "{err}");
-    let all = |events| fixture.found("CLIENTID2").iter().all(|place| place.1 == events);
+    let all = |events| fixture.events_found("CLIENTID2").iter().all(|place| place.1 == events);
     assert!(all(0));
     assert_eq!(fixture.server.documents().len(), 3);
     fixture.counts("*", 3);
@@ -293,12 +294,12 @@ fn erase_asks_first_then_deletes_the_events_from_every_store() {
     expect(&mut fixture.command(&["--no-ui", "--once"]), 0);
     fixture.counts("*", 5);
     fixture.counts("client_id:CLIENTID2", 1);
-    let (_, err) = fixture.said(&["erase", "--client", "NOBODY", "--yes"], 0);
+    let (_, err) = fixture.run_expecting(&["erase", "--client", "NOBODY", "--yes"], 0);
     assert!(err.contains("nothing was found"), "{err}");
 }
 
 /// The output of `erase` on a terminal on which this is typed.
-fn typed(fixture: &Fixture, answer: &str) -> String {
+fn erase_typing(fixture: &Fixture, answer: &str) -> String {
     let size = PtySize { rows: 40, cols: 200, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_logwarden"));
@@ -313,11 +314,11 @@ fn typed(fixture: &Fixture, answer: &str) -> String {
     // The terminal keeps the input until the program reads it.
     let mut keys = pair.master.take_writer().unwrap();
     keys.write_all(format!("{answer}\n").as_bytes()).unwrap();
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     // Linux reports the end of a pseudo terminal as an error.
-    let _ = pair.master.try_clone_reader().unwrap().read_to_end(&mut said);
+    let _ = pair.master.try_clone_reader().unwrap().read_to_end(&mut messages);
     assert!(child.wait().unwrap().success());
-    String::from_utf8(said).unwrap()
+    String::from_utf8(messages).unwrap()
 }
 
 #[test]
@@ -337,23 +338,25 @@ fn erase_requires_typing_the_id_and_deletes_dead_letters_that_hold_it() {
         ("dead letters".to_owned(), 1, 1),
         ("sink es (error,logwarden-*)".to_owned(), 2, 2),
     ];
-    assert_eq!(fixture.found("CLIENTID2"), places);
+    assert_eq!(fixture.events_found("CLIENTID2"), places);
 
     for answer in ["", "yes", "CLIENTID3"] {
-        let said = typed(&fixture, answer);
-        assert!(said.contains("Type CLIENTID2 to erase") && said.contains("nothing was erased"));
-        assert_eq!(fixture.found("CLIENTID2"), places, "{said}");
+        let messages = erase_typing(&fixture, answer);
+        assert!(
+            messages.contains("Type CLIENTID2 to erase") && messages.contains("nothing was erased")
+        );
+        assert_eq!(fixture.events_found("CLIENTID2"), places, "{messages}");
     }
-    let said = typed(&fixture, "CLIENTID2");
+    let messages = erase_typing(&fixture, "CLIENTID2");
     for erased in ["archive: 3 events erased", "dead letters: 1 event erased"] {
-        assert!(said.contains(erased), "{said}");
+        assert!(messages.contains(erased), "{messages}");
     }
-    assert!(said.contains("(error,logwarden-*): 2 events erased"), "{said}");
-    assert!(said.contains(&format!("not searched: {}", out.display())), "{said}");
-    assert_eq!(fixture.found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
+    assert!(messages.contains("(error,logwarden-*): 2 events erased"), "{messages}");
+    assert!(messages.contains(&format!("not searched: {}", out.display())), "{messages}");
+    assert_eq!(fixture.events_found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
     // The dead letter of another id stays and is delivered once it is accepted; no erased event is delivered again.
     fixture.server.reply_to_items(|_, _| None);
-    fixture.said(&["dead-letters", "replay"], 0);
-    assert_eq!(fixture.found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
-    assert_eq!(fixture.found("CLIENTID3").last().unwrap().1, 2);
+    fixture.run_expecting(&["dead-letters", "replay"], 0);
+    assert_eq!(fixture.events_found("CLIENTID2").iter().map(|place| place.1).max(), Some(0));
+    assert_eq!(fixture.events_found("CLIENTID3").last().unwrap().1, 2);
 }

@@ -190,15 +190,16 @@ fn bytes_before_the_damage_are_read_and_the_damage_is_reported() {
         fixture.append(&format!("app.{ending}"), &bytes);
         fixture.append("app.log", "beside\n");
         fixture.open();
-        let said = |fixture: &Fixture| {
+        let is_damage_reported = |fixture: &Fixture| {
             fixture
                 .log()
                 .notices()
                 .iter()
                 .any(|notice| notice.text.contains(&format!("app.{ending} is damaged after")))
         };
-        fixture
-            .until("the notice", |fixture| said(fixture) && fixture.log().generations().len() == 2);
+        fixture.until("the notice", |fixture| {
+            is_damage_reported(fixture) && fixture.log().generations().len() == 2
+        });
         fixture.until("the rest of it is read", |fixture| fixture.consumer.events.len() > 2);
         fixture.drain();
         let found: Vec<&str> =
@@ -263,10 +264,10 @@ fn parse_stats_and_search_read_compressed_files() {
             let output = run(logwarden(home.path()).args(arguments).arg(&path));
             assert_eq!(output.status.code(), Some(1), "{arguments:?} {}", text(&output.stderr));
             assert!(!output.stdout.is_empty(), "{arguments:?}");
-            let said = text(&output.stderr);
+            let messages = text(&output.stderr);
             assert!(
-                said.contains(&format!("app.log.{ending}")) && said.contains("after byte"),
-                "{said}"
+                messages.contains(&format!("app.log.{ending}")) && messages.contains("after byte"),
+                "{messages}"
             );
         }
     }
@@ -348,10 +349,10 @@ fn a_run_that_could_not_decompress_a_whole_file_fails() {
                 .args(["--no-ui", "--once", "--state-dir"])
                 .arg(&state)
                 .arg(home.path().join("*.gz")));
-            let said = program::text(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{said}");
-            let is_reported = said.contains("1 compressed file damaged or truncated");
-            assert_eq!(is_reported, code == 3, "{said}");
+            let messages = program::text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{messages}");
+            let is_reported = messages.contains("1 compressed file damaged or truncated");
+            assert_eq!(is_reported, code == 3, "{messages}");
         }
     }
 }

@@ -19,7 +19,7 @@ fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
     fs::write(home.path().join("app.log"), lines(1, 0..2000)).unwrap();
     fs::write(home.path().join("copy.log"), lines(1, 0..2005)).unwrap();
     let state = home.path().join("state");
-    let (mut counts, mut codes, mut said) = (Vec::new(), Vec::new(), String::new());
+    let (mut counts, mut codes, mut messages) = (Vec::new(), Vec::new(), String::new());
     let mut before = 0;
     for name in order {
         let mut command = logwarden(home.path());
@@ -29,24 +29,24 @@ fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
         counts.push(now - before);
         before = now;
         codes.push(output.status.code());
-        said.push_str(&text(&output.stderr));
+        messages.push_str(&text(&output.stderr));
     }
-    (counts, codes, said)
+    (counts, codes, messages)
 }
 
 #[test]
 fn a_copy_opened_after_its_original_is_a_file_of_its_own_while_the_original_exists() {
-    let (counts, codes, said) = runs(&["app.log", "copy.log", "app.log", "copy.log"]);
-    assert_eq!(counts, [2000, 2005, 0, 0], "{said}");
-    assert_eq!(codes, [Some(0); 4], "{said}");
-    assert!(!said.contains("lost") && !said.contains("destroyed"), "{said}");
+    let (counts, codes, messages) = runs(&["app.log", "copy.log", "app.log", "copy.log"]);
+    assert_eq!(counts, [2000, 2005, 0, 0], "{messages}");
+    assert_eq!(codes, [Some(0); 4], "{messages}");
+    assert!(!messages.contains("lost") && !messages.contains("destroyed"), "{messages}");
 }
 
 #[test]
 fn an_original_opened_after_its_copy_is_a_file_of_its_own() {
-    let (counts, codes, said) = runs(&["copy.log", "app.log", "copy.log", "app.log"]);
-    assert_eq!(counts, [2005, 2000, 0, 0], "{said}");
-    assert_eq!(codes, [Some(0); 4], "{said}");
+    let (counts, codes, messages) = runs(&["copy.log", "app.log", "copy.log", "app.log"]);
+    assert_eq!(counts, [2005, 2000, 0, 0], "{messages}");
+    assert_eq!(codes, [Some(0); 4], "{messages}");
 }
 
 #[test]
@@ -64,12 +64,12 @@ fn a_file_that_holds_only_what_was_read_from_another_says_so() {
     fs::copy(&log, home.path().join("app.log.1")).unwrap();
     fs::remove_file(&log).unwrap();
     let output = once("app.log.1");
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let messages = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{messages}");
     assert_eq!(archived(home.path(), &state, "*"), 500);
     assert!(
-        said.contains("app.log.1 is a copy of") && said.contains("not delivered again"),
-        "{said}"
+        messages.contains("app.log.1 is a copy of") && messages.contains("not delivered again"),
+        "{messages}"
     );
 }
 

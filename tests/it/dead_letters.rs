@@ -79,7 +79,7 @@ impl Fixture {
     }
 
     /// The stored dead letters, as JSON.
-    fn kept(&self) -> Vec<Value> {
+    fn stored_letters(&self) -> Vec<Value> {
         let (_, out, _) = self.letters(&["show", "--json"]);
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -88,7 +88,7 @@ impl Fixture {
         wait_for("documents", PATIENCE, || (self.server.documents().len() == count).then_some(()));
     }
 
-    fn mend(&self) {
+    fn accept_everything(&self) {
         self.server.reply_to_items(|_, _| None);
     }
 }
@@ -106,7 +106,7 @@ fn a_dead_letter_names_target_event_and_reason_and_is_delivered_once_the_cause_i
     fixture.append(&line("info", r#""a\u001b[2Jb""#));
     fixture.append(&line("error", r#""c""#));
     assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
-    let letters = fixture.kept();
+    let letters = fixture.stored_letters();
     assert_eq!(letters.len(), 2);
     let targets: Vec<&Value> = letters.iter().map(|letter| &letter["target"]).collect();
     assert_eq!(targets, ["logwarden-2026.11.20", "errors"]);
@@ -129,13 +129,13 @@ fn a_dead_letter_names_target_event_and_reason_and_is_delivered_once_the_cause_i
     assert!(!out.contains('\u{1b}') && out.contains(r"a\u001b[2Jb"), "{out:?}");
     assert_eq!(fixture.letters(&["show", "--sink", "other"]).0, 1);
 
-    let (code, _, said) = fixture.letters(&["replay"]);
-    assert_eq!(code, 3, "{said}");
-    assert!(said.contains("0 delivered, 2 rejected again"), "{said}");
-    assert!(fixture.kept().iter().all(|letter| letter["attempts"] == 2));
-    fixture.mend();
-    let (code, _, said) = fixture.letters(&["replay"]);
-    assert_eq!((code, said.contains("2 delivered")), (0, true), "{said}");
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!(code, 3, "{messages}");
+    assert!(messages.contains("0 delivered, 2 rejected again"), "{messages}");
+    assert!(fixture.stored_letters().iter().all(|letter| letter["attempts"] == 2));
+    fixture.accept_everything();
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!((code, messages.contains("2 delivered")), (0, true), "{messages}");
     assert_eq!(
         fixture.letters(&["list"]),
         (0, String::new(), "logwarden: no dead letters\n".into())
@@ -153,21 +153,21 @@ fn the_engine_that_owns_the_state_replays_and_drops() {
     fixture.append(&line("info", r#""a""#));
     fixture.append(&line("error", r#""b""#));
     let engine = fixture.engine();
-    wait_for("two letters", PATIENCE, || (fixture.kept().len() == 2).then_some(()));
-    let (code, out, said) = fixture.letters(&["drop", "--where", "level:error"]);
+    wait_for("two letters", PATIENCE, || (fixture.stored_letters().len() == 2).then_some(()));
+    let (code, out, messages) = fixture.letters(&["drop", "--where", "level:error"]);
     assert_eq!(code, 0);
-    assert!(out.contains("1 × 400") && said.contains("nothing was deleted"), "{out}{said}");
-    assert_eq!(fixture.kept().len(), 2);
-    let (code, _, said) = fixture.letters(&["drop", "--where", "level:error", "--yes"]);
-    assert_eq!((code, said.as_str()), (0, "logwarden: 1 dead letter deleted\n"));
-    fixture.mend();
-    let (code, _, said) = fixture.letters(&["replay"]);
-    assert_eq!((code, said.contains("1 delivered")), (0, true), "{said}");
+    assert!(out.contains("1 × 400") && messages.contains("nothing was deleted"), "{out}{messages}");
+    assert_eq!(fixture.stored_letters().len(), 2);
+    let (code, _, messages) = fixture.letters(&["drop", "--where", "level:error", "--yes"]);
+    assert_eq!((code, messages.as_str()), (0, "logwarden: 1 dead letter deleted\n"));
+    fixture.accept_everything();
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!((code, messages.contains("1 delivered")), (0, true), "{messages}");
     fixture.wait_for_documents(2);
     // Delivery continues as before.
     fixture.append(&line("info", "2"));
     fixture.wait_for_documents(3);
-    assert!(fixture.kept().is_empty());
+    assert!(fixture.stored_letters().is_empty());
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
 }
 
@@ -197,11 +197,11 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     replay.kill().unwrap();
     replay.wait().unwrap();
     release.send(()).unwrap();
-    assert_eq!(fixture.kept().len(), 8);
-    let (code, _, said) = fixture.letters(&["replay"]);
-    assert_eq!(code, 0, "{said}");
-    assert!(said.contains("8 delivered (") && said.contains("duplicates"), "{said}");
-    assert_eq!((fixture.server.documents().len(), fixture.kept().len()), (9, 0));
+    assert_eq!(fixture.stored_letters().len(), 8);
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!(code, 0, "{messages}");
+    assert!(messages.contains("8 delivered (") && messages.contains("duplicates"), "{messages}");
+    assert_eq!((fixture.server.documents().len(), fixture.stored_letters().len()), (9, 0));
 }
 
 /// Rejects every tenth event. The first item of each run reports its arrival and waits to be released.
@@ -242,9 +242,9 @@ fn events_rejected_after_their_log_was_truncated_are_kept() {
     truncate(&fixture.path("app.log"));
     release.send(()).unwrap();
     fixture.wait_for_documents(900);
-    wait_for("the letters", PATIENCE, || (fixture.kept().len() == 100).then_some(()));
+    wait_for("the letters", PATIENCE, || (fixture.stored_letters().len() == 100).then_some(()));
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
-    let kept = fixture.kept();
+    let kept = fixture.stored_letters();
     let refused = numbers(kept.iter().map(|letter| &letter["document"]));
     assert_eq!(refused, (0..100).map(|ten| ten * 10 + 7).collect());
     for letter in &kept {
@@ -282,10 +282,10 @@ fn a_kill_around_a_truncation_and_a_rejection_never_loses_events_silently() {
         let store = open_state(&fixture.path("state"));
         let cursor = store.cursors("es").iter().map(|row| row.offset).max().unwrap_or(0);
         drop(store);
-        let (code, _, said) = fixture.run(&["--no-ui", "--once"]);
+        let (code, _, messages) = fixture.run(&["--no-ui", "--once"]);
         let documents: Vec<Value> =
             fixture.server.documents().into_iter().map(|(_, it)| it).collect();
-        let letters = fixture.kept();
+        let letters = fixture.stored_letters();
         let mut there = numbers(&documents);
         there.extend(numbers(letters.iter().map(|letter| &letter["document"])));
         let (mut missing, mut offset) = (0, 0);
@@ -296,7 +296,10 @@ fn a_kill_around_a_truncation_and_a_rejection_never_loses_events_silently() {
             }
             offset += line.len() as u64 + 1;
         }
-        assert!(missing == 0 || code == 3, "round {round}: {missing} missing, and {code}: {said}");
+        assert!(
+            missing == 0 || code == 3,
+            "round {round}: {missing} missing, and {code}: {messages}"
+        );
     }
 }
 
@@ -308,9 +311,9 @@ fn a_full_store_blocks_its_sink_and_deletes_nothing() {
     }
     let engine = fixture.engine();
     wait_for("the message", PATIENCE, || {
-        let said = engine.said();
-        let full = said.contains("dead_letters.most (1.0 KiB)");
-        (full && said.contains("raise it")).then_some(())
+        let messages = engine.messages();
+        let full = messages.contains("dead_letters.most (1.0 KiB)");
+        (full && messages.contains("raise it")).then_some(())
     });
     // The archive continues.
     fixture.append(&line("info", "2"));
@@ -323,7 +326,7 @@ fn a_full_store_blocks_its_sink_and_deletes_nothing() {
     let more = fs::read_to_string(fixture.path("config.toml")).unwrap().replace("1KiB", "1MiB");
     fs::write(fixture.path("config.toml"), more).unwrap();
     assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
-    assert_eq!((fixture.kept().len(), fixture.server.documents().len()), (2, 2));
+    assert_eq!((fixture.stored_letters().len(), fixture.server.documents().len()), (2, 2));
 }
 
 #[test]
@@ -337,20 +340,20 @@ fn a_full_disk_blocks_the_sink_until_space_is_free() {
     }
     let engine = fixture.engine();
     wait_for("the message", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("No space left") && said.contains("/dead-letters/es")).then_some(())
+        let messages = engine.messages();
+        (messages.contains("No space left") && messages.contains("/dead-letters/es")).then_some(())
     });
     let state = fixture.path("state");
     let archived = |events| program::archived(fixture.home.path(), &state, "*") == events;
     wait_for("the archive, which continues", PATIENCE, || archived(3).then_some(()));
-    assert!(fixture.kept().is_empty());
+    assert!(fixture.stored_letters().is_empty());
     disk.make_room();
     fixture.append(&line("info", "3"));
-    wait_for("the letter", PATIENCE, || (fixture.kept().len() == 1).then_some(()));
+    wait_for("the letter", PATIENCE, || (fixture.stored_letters().len() == 1).then_some(()));
     wait_for("the rest", PATIENCE, || (fixture.server.documents().len() == 3).then_some(()));
     // The exit code is that of a run with dead letters.
     assert_eq!(engine.terminate().code(), Some(3));
-    assert_eq!((fixture.kept().len(), fixture.server.documents().len()), (1, 3));
+    assert_eq!((fixture.stored_letters().len(), fixture.server.documents().len()), (1, 3));
     // No partly written dead letter is left.
     assert_eq!(fixture.letters(&["list"]).0, 0);
 }
@@ -364,12 +367,12 @@ fn a_damaged_store_is_reported_and_the_rest_stays_usable() {
     let file = fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
     let whole = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("gar\u{1b}bage\n{whole}{}", &whole[..50])).unwrap();
-    fixture.mend();
+    fixture.accept_everything();
     let place = format!("{}:1: not a dead letter", file.display());
     for arguments in [&["list"][..], &["show"], &["drop"], &["replay"]] {
-        let (code, _, said) = fixture.letters(arguments);
-        assert_eq!(code, 3, "{arguments:?} {said}");
-        assert!(said.contains(&place) && said.contains(":3: truncated line"), "{said}");
+        let (code, _, messages) = fixture.letters(arguments);
+        assert_eq!(code, 3, "{arguments:?} {messages}");
+        assert!(messages.contains(&place) && messages.contains(":3: truncated line"), "{messages}");
     }
     assert_eq!(fixture.server.documents().len(), 1);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("gar\u{1b}bage\n{}", &whole[..50]));
@@ -382,11 +385,14 @@ fn dead_letters_that_cannot_be_sent_are_reported() {
     assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
     let text = fs::read_to_string(fixture.path("config.toml")).unwrap();
     fs::write(fixture.path("config.toml"), text.replace("sink.es", "sink.other")).unwrap();
-    let (code, _, said) = fixture.letters(&["replay"]);
+    let (code, _, messages) = fixture.letters(&["replay"]);
     assert_eq!(code, 1);
-    assert!(said.contains("sink es: its dead letters were not sent: no such sink"), "{said}");
-    let (code, _, said) = fixture.letters(&["show", "--where", "("]);
-    assert_eq!((code, said.contains("query, column")), (2, true), "{said}");
+    assert!(
+        messages.contains("sink es: its dead letters were not sent: no such sink"),
+        "{messages}"
+    );
+    let (code, _, messages) = fixture.letters(&["show", "--where", "("]);
+    assert_eq!((code, messages.contains("query, column")), (2, true), "{messages}");
     assert_eq!(fixture.letters(&["show", "--day", "yesterday"]).0, 2);
-    assert_eq!(fixture.kept().len(), 1);
+    assert_eq!(fixture.stored_letters().len(), 1);
 }

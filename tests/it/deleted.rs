@@ -22,13 +22,13 @@ fn outage(most: &str) -> (Fixture, FakeElasticsearch) {
     (fixture, server)
 }
 
-fn says(engine: &Engine, text: &str) {
-    wait_for(text, PATIENCE, || engine.said().contains(text).then_some(()));
+fn wait_for_message(engine: &Engine, text: &str) {
+    wait_for(text, PATIENCE, || engine.messages().contains(text).then_some(()));
 }
 
 /// Waits until the engine knows every existing byte.
-fn has_seen(fixture: &Fixture, engine: &Engine, bytes: u64) {
-    says(engine, "cannot reach");
+fn wait_until_known(fixture: &Fixture, engine: &Engine, bytes: u64) {
+    wait_for_message(engine, "cannot reach");
     wait_for("every byte to be known", PATIENCE, || {
         let reply = control::ask(&fixture.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
         let Reply::Status { status, .. } = reply else { return None };
@@ -36,13 +36,13 @@ fn has_seen(fixture: &Fixture, engine: &Engine, bytes: u64) {
     });
 }
 
-fn rests(fixture: &Fixture) -> usize {
+fn saved_files(fixture: &Fixture) -> usize {
     fs::read_dir(fixture.path("state/intake")).map_or(0, Iterator::count)
 }
 
 /// The N of `N bytes were lost`, which the program prints at its end; 0 without that line.
-fn lost(said: &str) -> u64 {
-    let words: Vec<&str> = said.split_whitespace().collect();
+fn lost(messages: &str) -> u64 {
+    let words: Vec<&str> = messages.split_whitespace().collect();
     let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
     at.map_or(0, |at| words[at - 1].replace(',', "").parse().expect("a figure"))
 }
@@ -53,15 +53,15 @@ fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
     let text = lines(0, 0..MANY);
     fixture.append("app.log", &text);
     let engine = fixture.engine();
-    has_seen(&fixture, &engine, text.len() as u64);
+    wait_until_known(&fixture, &engine, text.len() as u64);
     fs::remove_file(fixture.path("logs/app.log")).unwrap();
-    says(&engine, "are saved in the intake directory until they are delivered");
+    wait_for_message(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
     let engine = fixture.engine();
     wait_for("every line", PATIENCE, || (server.count() >= MANY).then_some(()));
     // The copy is removed when it is read.
-    wait_for("an empty intake", PATIENCE, || (rests(&fixture) == 0).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (saved_files(&fixture) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 1, MANY);
     assert_eq!(fixture.once().0, Some(0), "nothing is lost");
@@ -76,15 +76,15 @@ fn s14_deleted_and_then_truncated_through_a_descriptor() {
     fixture.append("app.log", &text);
     let held = OpenOptions::new().write(true).open(fixture.path("logs/app.log")).unwrap();
     let engine = fixture.engine();
-    has_seen(&fixture, &engine, text.len() as u64);
+    wait_until_known(&fixture, &engine, text.len() as u64);
     fs::remove_file(fixture.path("logs/app.log")).unwrap();
-    says(&engine, "are saved in the intake directory until they are delivered");
+    wait_for_message(&engine, "are saved in the intake directory until they are delivered");
     held.set_len(0).unwrap();
     // Longer than the follower searches for a copy.
     std::thread::sleep(Duration::from_secs(3));
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2_000).then_some(()));
-    wait_for("an empty intake", PATIENCE, || (rests(&fixture) == 0).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (saved_files(&fixture) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 1, 2_000);
 }
@@ -96,12 +96,12 @@ fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
     let text = lines(0, 0..2_000);
     fixture.append("app.log", &text);
     let engine = fixture.engine();
-    has_seen(&fixture, &engine, text.len() as u64);
+    wait_until_known(&fixture, &engine, text.len() as u64);
     fs::copy(fixture.path("logs/app.log"), fixture.path("logs/app.log.1")).unwrap();
     fs::write(fixture.path("logs/app.log"), lines(1, 0..10)).unwrap();
-    has_seen(&fixture, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
+    wait_until_known(&fixture, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
     fs::remove_file(fixture.path("logs/app.log.1")).unwrap();
-    says(&engine, "are saved in the intake directory until they are delivered");
+    wait_for_message(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
     assert_eq!(fixture.once().0, Some(0));
@@ -121,14 +121,14 @@ fn s29_rotation_deletes_while_the_server_is_down_and_up_again() {
         let text = lines(number, 0..8_000);
         bytes += text.len() as u64;
         fixture.append(&name, &text);
-        has_seen(&fixture, &engine, bytes);
+        wait_until_known(&fixture, &engine, bytes);
         fs::remove_file(fixture.path("logs").join(&name)).unwrap();
     }
-    says(&engine, "can be read only as long as Logwarden runs");
+    wait_for_message(&engine, "can be read only as long as Logwarden runs");
     // As long as it runs, the bytes beyond the limit can be read, too.
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 32_000).then_some(()));
-    wait_for("an empty intake", PATIENCE, || (rests(&fixture) == 0).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (saved_files(&fixture) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 4, 8_000);
 }
@@ -139,15 +139,15 @@ fn s29_beyond_the_cap_the_loss_is_counted_to_the_byte() {
     let text = lines(0, 0..20_000);
     fixture.append("app.log", &text);
     let engine = fixture.engine();
-    has_seen(&fixture, &engine, text.len() as u64);
+    wait_until_known(&fixture, &engine, text.len() as u64);
     fs::remove_file(fixture.path("logs/app.log")).unwrap();
-    says(&engine, "can be read only as long as Logwarden runs");
+    wait_for_message(&engine, "can be read only as long as Logwarden runs");
     engine.kill();
     server.launch();
-    let (code, said) = fixture.once();
-    assert_eq!((code, lost(&said)), (Some(3), text.len() as u64 - (1 << 20)), "{said}");
-    assert_prefix(&server, text.len() as u64 - lost(&said));
-    assert_eq!(rests(&fixture), 0);
+    let (code, messages) = fixture.once();
+    assert_eq!((code, lost(&messages)), (Some(3), text.len() as u64 - (1 << 20)), "{messages}");
+    assert_prefix(&server, text.len() as u64 - lost(&messages));
+    assert_eq!(saved_files(&fixture), 0);
 }
 
 #[test]
@@ -159,17 +159,19 @@ fn a_kill_while_it_is_copied_loses_no_more_than_it_counts() {
         let (fixture, server) = outage("1GiB");
         fixture.append("app.log", &text);
         let engine = fixture.engine();
-        has_seen(&fixture, &engine, text.len() as u64);
+        wait_until_known(&fixture, &engine, text.len() as u64);
         fs::remove_file(fixture.path("logs/app.log")).unwrap();
         if random.below(4) > 0 {
-            wait_for("the copy's beginning", PATIENCE, || (rests(&fixture) > 0).then_some(()));
+            wait_for("the copy's beginning", PATIENCE, || {
+                (saved_files(&fixture) > 0).then_some(())
+            });
         }
         std::thread::sleep(Duration::from_millis(random.below(150)));
         engine.kill();
         server.launch();
-        let (code, said) = fixture.once();
-        let lost = lost(&said);
-        assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{said}");
+        let (code, messages) = fixture.once();
+        let lost = lost(&messages);
+        assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{messages}");
         assert_prefix(&server, text.len() as u64 - lost);
         losses.push(lost);
     }
@@ -196,16 +198,16 @@ fn a_restored_copy_is_not_a_second_generation() {
     let text = lines(0, 0..2_000);
     fixture.append("app.log", &text);
     let engine = fixture.engine();
-    has_seen(&fixture, &engine, text.len() as u64);
+    wait_until_known(&fixture, &engine, text.len() as u64);
     // As if it was moved to another file system: the same bytes, another inode.
     fs::write(fixture.path("copy"), &text).unwrap();
     fs::remove_file(fixture.path("logs/app.log")).unwrap();
-    says(&engine, "are saved in the intake directory");
+    wait_for_message(&engine, "are saved in the intake directory");
     engine.kill();
     fs::rename(fixture.path("copy"), fixture.path("logs/app.log.1.log")).unwrap();
     server.launch();
     assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&server.documents(), 1, 2_000);
     assert_eq!(fixture.once().0, Some(0));
-    assert_eq!((server.count(), rests(&fixture)), (2_000, 0));
+    assert_eq!((server.count(), saved_files(&fixture)), (2_000, 0));
 }

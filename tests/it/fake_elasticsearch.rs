@@ -167,7 +167,7 @@ impl Shared {
     /// The reply of Elasticsearch with the filter `errors,items.*.status,items.*.error`.
     fn take(&mut self, items: Vec<(String, String)>, take: &Acceptance) -> String {
         let mut errors = false;
-        let mut said = Vec::with_capacity(items.len());
+        let mut replies = Vec::with_capacity(items.len());
         for (place, (id, document)) in items.into_iter().enumerate() {
             let wanted = match take {
                 Acceptance::All => true,
@@ -187,9 +187,9 @@ impl Shared {
                 }
             };
             errors |= item.contains("error");
-            said.push(item);
+            replies.push(item);
         }
-        format!(r#"{{"errors":{errors},"items":[{}]}}"#, said.join(","))
+        format!(r#"{{"errors":{errors},"items":[{}]}}"#, replies.join(","))
     }
 }
 

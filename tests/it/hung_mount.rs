@@ -61,7 +61,7 @@ impl Fixture {
     }
 
     fn until_said(&self, text: &str) {
-        wait_for(text, PATIENCE, || self.engine().said().contains(text).then_some(()));
+        wait_for(text, PATIENCE, || self.engine().messages().contains(text).then_some(()));
     }
 
     fn status(&self) -> serde_json::Value {
@@ -144,8 +144,8 @@ fn files_on_a_hung_mount_are_stuck_and_all_others_are_read() {
     fixture.until_archived(35);
     fixture.expect_numbers(35);
     wait_for("the end of its stuck state", PATIENCE, || fixture.stuck().is_empty().then_some(()));
-    let said = fixture.engine().said();
-    assert_eq!(said.matches("does not answer;").count(), 1, "reported once: {said}");
+    let messages = fixture.engine().messages();
+    assert_eq!(messages.matches("does not answer;").count(), 1, "reported once: {messages}");
     assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
@@ -161,8 +161,8 @@ fn stop_and_start_work_beside_a_hung_mount() {
     fixture.until_said("does not answer");
     let engine = fixture.engine.take().unwrap();
     let ended = engine.terminate();
-    let said = fs::read_to_string(fixture.home.path().join("engine.stderr")).unwrap();
-    assert!(ended.success(), "{ended}: {said}");
+    let messages = fs::read_to_string(fixture.home.path().join("engine.stderr")).unwrap();
+    assert!(ended.success(), "{ended}: {messages}");
     append(&fixture.log("app.log"), lines("w", 15..20).as_bytes());
     fixture.start(&["logs/app.log", "mount"]);
     fixture.until_archived(15);
@@ -295,7 +295,7 @@ fn check_names_a_hung_mount_and_a_pipe() {
     fixture.mount.hang();
     let mut command = program::logwarden(home);
     command.arg("check").arg("--config").arg(home.join("config.toml"));
-    let said = program::expect(&mut command, 1);
-    assert!(said.contains("does not answer"), "{said}");
-    assert_eq!(said.matches("is a pipe (FIFO)").count(), 2, "{said}");
+    let messages = program::expect(&mut command, 1);
+    assert!(messages.contains("does not answer"), "{messages}");
+    assert_eq!(messages.matches("is a pipe (FIFO)").count(), 2, "{messages}");
 }

@@ -167,11 +167,12 @@ fn a_raw_key_is_imported_and_a_backup_decrypts_everything() {
     let (out, _) = case.run(&["keys", "import", "2021_April", &raw_name], 0);
     assert!(out.starts_with("2021_April "), "{out}");
     case.run(&["keys", "import", "2021_April", &raw_name], 1);
-    for (bytes, said) in [(31, "holds 31 bytes"), (33, "holds 33 bytes"), (99, "64 or more bytes")]
+    for (bytes, messages) in
+        [(31, "holds 31 bytes"), (33, "holds 33 bytes"), (99, "64 or more bytes")]
     {
         std::fs::write(&raw, vec![7; bytes]).unwrap();
         let (_, err) = case.run(&["keys", "import", "2021_May", &raw_name], 2);
-        assert!(err.contains(said) && err.contains("a raw key has 32"), "{err}");
+        assert!(err.contains(messages) && err.contains("a raw key has 32"), "{err}");
     }
     let token = case.seal("2021_April", "CLIENTID2");
     let backup = case.home.path().join("backup").display().to_string();

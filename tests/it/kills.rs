@@ -41,15 +41,15 @@ fn a_copy_beside_its_original_is_a_file_of_its_own() {
         engine.kill();
     }
     fs::write(fixture.path("config.toml"), both).unwrap();
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(server.count(), 1005, "{said}");
-    assert!(!said.contains("lost") && !said.contains("destroyed"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
+    assert_eq!(server.count(), 1005, "{messages}");
+    assert!(!messages.contains("lost") && !messages.contains("destroyed"), "{messages}");
 }
 
 /// The N of `N bytes were lost`, which the program prints at its end; 0 without that line.
-fn lost(said: &str) -> u64 {
-    let words: Vec<&str> = said.split_whitespace().collect();
+fn lost(messages: &str) -> u64 {
+    let words: Vec<&str> = messages.split_whitespace().collect();
     let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
     at.map_or(0, |at| words[at - 1].replace(',', "").parse().expect("a figure"))
 }
@@ -63,7 +63,9 @@ fn the_next_run_reports_bytes_destroyed_unread_exactly() {
         let text = lines(1, 0..200);
         fixture.append("app.log", &text);
         let engine = fixture.engine();
-        wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+        wait_for("the outage", PATIENCE, || {
+            engine.messages().contains("cannot reach").then_some(())
+        });
         // The marks are durable after a group commit.
         std::thread::sleep(Duration::from_millis(600));
         File::create(fixture.path("logs/app.log")).unwrap();
@@ -71,9 +73,9 @@ fn the_next_run_reports_bytes_destroyed_unread_exactly() {
         sleep(&mut random, 3500);
         engine.kill();
         server.launch();
-        let (code, said) = fixture.once();
-        assert_eq!(server.count(), 1, "{said}");
-        assert_eq!((code, lost(&said)), (Some(3), text.len() as u64), "{said}");
+        let (code, messages) = fixture.once();
+        assert_eq!(server.count(), 1, "{messages}");
+        assert_eq!((code, lost(&messages)), (Some(3), text.len() as u64), "{messages}");
     }
 }
 
@@ -104,8 +106,8 @@ fn a_source_renamed_while_its_rotated_file_is_unread_loses_nothing() {
         sleep(&mut random, 400);
         engine.kill();
     }
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents(), 1, written);
 }
 
@@ -151,8 +153,8 @@ fn once_beside_a_writer_delivers_each_line_once() {
         }
     }
     fixture.append("app.log", &text[written..]);
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents(), 1, KILLS as usize * 40);
 }
 
@@ -174,8 +176,8 @@ fn a_temporary_limit_for_bodies_loses_nothing() {
         engine.kill();
     }
     server.answer(|_| Answer::default());
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents(), 1, KILLS as usize * 100);
     assert_eq!(fixture.dead_letters().len(), 0);
 }

@@ -105,11 +105,11 @@ fn delivered(
     let out = || fs::read_to_string(fixture.path("out.jsonl")).unwrap_or_default();
     wait_for("the file", PATIENCE, || (out().lines().count() == ids.len()).then_some(()));
     let alert = "client firing for tag1.";
-    wait_for("an alert", PATIENCE, || engine.said().contains(alert).then_some(()));
+    wait_for("an alert", PATIENCE, || engine.messages().contains(alert).then_some(()));
     let archived = || program::archived(fixture.home.path(), &fixture.path("state"), "*");
     wait_for("the archive", PATIENCE, || (archived() == ids.len() as u64).then_some(()));
     let metrics = metrics(listen);
-    let said = engine.said();
+    let messages = engine.messages();
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
     let of_server: String = stored().iter().map(Value::to_string).collect();
     let archived = program::documents(fixture.home.path(), &fixture.path("state"));
@@ -117,7 +117,7 @@ fn delivered(
     let archived: String = archived.iter().map(Value::to_string).collect();
     let places = [
         ("metrics", metrics),
-        ("standard error", said),
+        ("standard error", messages),
         ("Elasticsearch", of_server),
         ("archive", archived),
     ];

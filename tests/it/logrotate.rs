@@ -101,7 +101,7 @@ fn outage() -> (Fixture, FakeElasticsearch) {
     (fixture, server)
 }
 
-fn seen(fixture: &Fixture, bytes: u64) {
+fn wait_until_known(fixture: &Fixture, bytes: u64) {
     wait_for("every byte to be known", PATIENCE, || {
         let reply = control::ask(&fixture.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
         let Reply::Status { status, .. } = reply else { return None };
@@ -112,7 +112,7 @@ fn seen(fixture: &Fixture, bytes: u64) {
 /// Waits until the engine has committed its current state.
 fn started(fixture: &Fixture, bytes: u64) -> Engine {
     let engine = fixture.engine();
-    seen(fixture, bytes);
+    wait_until_known(fixture, bytes);
     engine
 }
 

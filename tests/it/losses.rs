@@ -18,7 +18,7 @@ fn status(fixture: &Fixture) -> Option<Status> {
     Some(*status)
 }
 
-fn seen(fixture: &Fixture, bytes: u64) {
+fn wait_until_known(fixture: &Fixture, bytes: u64) {
     wait_for("every byte to be known", PATIENCE, || {
         let files = status(fixture)?.files;
         (files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
@@ -30,9 +30,9 @@ fn truncated_unread(fixture: &Fixture) -> (Engine, u64) {
     let text = lines(1, 0..1000);
     fixture.append("app.log", &text);
     let engine = fixture.engine();
-    seen(fixture, text.len() as u64);
+    wait_until_known(fixture, text.len() as u64);
     // Its generation is known once a sink has read from it.
-    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    wait_for("the outage", PATIENCE, || engine.messages().contains("cannot reach").then_some(()));
     File::create(fixture.path("logs/app.log")).unwrap();
     fixture.append("app.log", &lines(1, 1000..1010));
     (engine, text.len() as u64)
@@ -66,9 +66,9 @@ fn truncated_while_the_server_is_away_and_back_after_the_grace() {
     wait_for("the figure", PATIENCE, || (status(&fixture)?.lost == expected()?).then_some(()));
     let lost = expected().expect("all new lines came");
     let code = engine.terminate().code();
-    let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
-    assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{said}");
-    assert!(lost == 0 || said.contains(&figure(lost)), "{said}");
+    let messages = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
+    assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{messages}");
+    assert!(lost == 0 || messages.contains(&figure(lost)), "{messages}");
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn truncated_and_the_server_never_comes_back() {
     std::thread::sleep(Duration::from_secs(4));
     let stderr = fixture.path("engine.stderr");
     assert_eq!(engine.terminate().code(), Some(3));
-    let said = std::fs::read_to_string(stderr).unwrap();
-    assert!(said.contains(&figure(lost)), "{said}");
+    let messages = std::fs::read_to_string(stderr).unwrap();
+    assert!(messages.contains(&figure(lost)), "{messages}");
 }
 
 /// More than readers keep in memory: the bytes that can no longer be read are counted while the server is still down.
@@ -91,8 +91,8 @@ fn truncated_bytes_are_reported_while_the_server_is_down() {
     let text = lines(1, 0..120_000);
     fixture.append("app.log", &text);
     let engine = fixture.engine();
-    seen(&fixture, text.len() as u64);
-    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    wait_until_known(&fixture, text.len() as u64);
+    wait_for("the outage", PATIENCE, || engine.messages().contains("cannot reach").then_some(()));
     File::create(fixture.path("logs/app.log")).unwrap();
     let counted = || {
         let status = status(&fixture)?;
@@ -102,7 +102,7 @@ fn truncated_bytes_are_reported_while_the_server_is_down() {
         (is_reported && bytes.waiting + bytes.in_flight < 9 * 1024 * 1024).then_some(())
     };
     wait_for("the loss", PATIENCE, counted);
-    let notice = || engine.said().contains("bytes are lost").then_some(());
+    let notice = || engine.messages().contains("bytes are lost").then_some(());
     wait_for("the notice", PATIENCE, notice);
     assert_eq!(engine.terminate().code(), Some(3));
 }

@@ -13,13 +13,13 @@ use crate::program::{Engine, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Watched {
+struct MonitoredEngine {
     fixture: Fixture,
     address: SocketAddr,
     engine: Engine,
 }
 
-impl Watched {
+impl MonitoredEngine {
     /// `more`: additional sinks and rules.
     fn start(fake: &FakeElasticsearch, more: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -27,7 +27,7 @@ impl Watched {
         let fixture = Fixture::new(&sink);
         let engine = fixture.engine();
         wait_for("the endpoint", PATIENCE, || TcpStream::connect(free).ok());
-        Watched { fixture, address: free, engine }
+        MonitoredEngine { fixture, address: free, engine }
     }
 
     /// Sends the request and returns the whole answer.
@@ -114,15 +114,15 @@ kind = "file"
 path = "out.jsonl"
 where = "writer:1"
 "#;
-    let watched = Watched::start(&fake, rule);
+    let monitored = MonitoredEngine::start(&fake, rule);
     let text = lines(1, 0..100) + &lines(2, 0..50);
-    watched.fixture.append("a.log", &text);
+    monitored.fixture.append("a.log", &text);
     let client =
         r#"{"level":"error","message":"of 7654321","writer":2,"number":50,"client_id":"7654321"}"#;
-    watched.fixture.append("a.log", &format!("{client}\n"));
+    monitored.fixture.append("a.log", &format!("{client}\n"));
     let size = (text.len() + client.len() + 1) as f64;
     let page = wait_for("everything", PATIENCE, || {
-        let page = watched.page();
+        let page = monitored.page();
         let fired = page.0.iter().any(|(name, value)| name.contains("rule_firing") && *value > 0.0);
         let through = |sink| {
             let bytes = |what| page.value(&format!("logwarden_sink_{what}{{sink=\"{sink}\"}}"));
@@ -157,30 +157,33 @@ where = "writer:1"
     assert_eq!(on, 2.0, "one state per sink");
     assert!(page.value("process_cpu_seconds_total") > 0.0);
     assert!(page.value("logwarden_memory_anonymous_bytes") > 1e6);
-    let text = watched.get("/metrics");
+    let text = monitored.get("/metrics");
     assert!(!text.contains("7654321") && !text.contains("line 1"), "{text}");
-    assert!(watched.engine.terminate().success());
+    assert!(monitored.engine.terminate().success());
 }
 
 #[test]
 fn only_known_paths_are_answered() {
     let fake = FakeElasticsearch::start();
-    let watched = Watched::start(&fake, "");
+    let monitored = MonitoredEngine::start(&fake, "");
     let starts = |answer: String, with: &str| assert!(answer.starts_with(with), "{answer}");
-    starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
-    starts(watched.get("/metrics?x=1"), "HTTP/1.1 200 OK");
-    starts(watched.get("/"), "HTTP/1.1 404 ");
-    starts(watched.get("/metrics/../etc/passwd"), "HTTP/1.1 404 ");
-    starts(watched.send("POST /metrics HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"), "HTTP/1.1 405 ");
-    starts(watched.send("\u{1b}[2J\r\n\r\n"), "HTTP/1.1 404 ");
+    starts(monitored.get("/healthz"), "HTTP/1.1 200 OK");
+    starts(monitored.get("/metrics?x=1"), "HTTP/1.1 200 OK");
+    starts(monitored.get("/"), "HTTP/1.1 404 ");
+    starts(monitored.get("/metrics/../etc/passwd"), "HTTP/1.1 404 ");
+    starts(
+        monitored.send("POST /metrics HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"),
+        "HTTP/1.1 405 ",
+    );
+    starts(monitored.send("\u{1b}[2J\r\n\r\n"), "HTTP/1.1 404 ");
     let long = format!("GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
-    starts(watched.send(&long), "HTTP/1.1 431 ");
+    starts(monitored.send(&long), "HTTP/1.1 431 ");
     // More silent connections than are served at once: they are closed, and others are served.
     let silent: Vec<TcpStream> =
-        (0..10).map(|_| TcpStream::connect(watched.address).unwrap()).collect();
-    starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
+        (0..10).map(|_| TcpStream::connect(monitored.address).unwrap()).collect();
+    starts(monitored.get("/healthz"), "HTTP/1.1 200 OK");
     drop(silent);
-    assert!(watched.engine.terminate().success());
+    assert!(monitored.engine.terminate().success());
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn an_address_in_use_is_reported_and_everything_else_works() {
     fixture.append("a.log", &lines(1, 0..10));
     let engine = fixture.engine();
     wait_for("the message", PATIENCE, || {
-        engine.said().contains("metrics: cannot listen on").then_some(())
+        engine.messages().contains("metrics: cannot listen on").then_some(())
     });
     wait_for("every line", PATIENCE, || (fake.count() == 10).then_some(()));
     // The address is free now; the configuration is unchanged.
@@ -207,21 +210,21 @@ fn an_address_in_use_is_reported_and_everything_else_works() {
 #[test]
 fn a_new_address_with_the_same_port_is_used() {
     let fake = FakeElasticsearch::start();
-    let watched = Watched::start(&fake, "");
-    let port = watched.address.port();
+    let monitored = MonitoredEngine::start(&fake, "");
+    let port = monitored.address.port();
     for (listen, reached) in [("0.0.0.0", "127.0.0.2"), ("127.0.0.1", "127.0.0.1")] {
-        watched.fixture.configure(&format!(
+        monitored.fixture.configure(&format!(
             "urls = [\"{}\"]\n[metrics]\nlisten = \"{listen}:{port}\"",
             fake.url()
         ));
-        let before = watched.engine.said().len();
-        send_signal(watched.engine.id(), "HUP");
-        let said = wait_for("an answer", PATIENCE, || {
-            let said = watched.engine.said()[before..].to_owned();
-            said.contains("metrics: changed").then_some(said)
+        let before = monitored.engine.messages().len();
+        send_signal(monitored.engine.id(), "HUP");
+        let messages = wait_for("an answer", PATIENCE, || {
+            let messages = monitored.engine.messages()[before..].to_owned();
+            messages.contains("metrics: changed").then_some(messages)
         });
-        assert!(!said.contains("cannot listen"), "{said}");
-        assert!(TcpStream::connect((reached, port)).is_ok(), "{listen}: {said}");
+        assert!(!messages.contains("cannot listen"), "{messages}");
+        assert!(TcpStream::connect((reached, port)).is_ok(), "{listen}: {messages}");
     }
-    assert!(watched.engine.terminate().success());
+    assert!(monitored.engine.terminate().success());
 }

@@ -11,13 +11,13 @@ use crate::program::{send_signal, wait_for};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server is down; 2,000 lines are unread in a rotated file, 500 in the log.
-fn unread() -> (Fixture, FakeElasticsearch, crate::program::Engine) {
+fn with_unread_files() -> (Fixture, FakeElasticsearch, crate::program::Engine) {
     let server = FakeElasticsearch::prepared();
     let fixture = Fixture::new("");
     configure(&fixture, &server, "app", "logs/app.log");
     fixture.append("app.log", &lines(1, 0..2000));
     let engine = fixture.engine();
-    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    wait_for("the outage", PATIENCE, || engine.messages().contains("cannot reach").then_some(()));
     fs::rename(fixture.path("logs/app.log"), fixture.path("logs/app.log.1")).unwrap();
     fixture.append("app.log", &lines(1, 2000..2500));
     std::thread::sleep(Duration::from_millis(1500));
@@ -35,10 +35,10 @@ fn configure(fixture: &Fixture, server: &FakeElasticsearch, name: &str, path: &s
 
 #[test]
 fn a_source_renamed_by_a_reload_keeps_its_unread_files() {
-    let (fixture, server, engine) = unread();
+    let (fixture, server, engine) = with_unread_files();
     configure(&fixture, &server, "web", "logs/app.log");
     send_signal(engine.id(), "HUP");
-    wait_for("the reload", PATIENCE, || engine.said().contains("read again").then_some(()));
+    wait_for("the reload", PATIENCE, || engine.messages().contains("read again").then_some(()));
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2500).then_some(()));
     assert_eq!(engine.terminate().code(), Some(0));
@@ -48,7 +48,7 @@ fn a_source_renamed_by_a_reload_keeps_its_unread_files() {
 #[test]
 fn a_source_renamed_between_two_runs_keeps_its_unread_files() {
     for kill in [false, true] {
-        let (fixture, server, engine) = unread();
+        let (fixture, server, engine) = with_unread_files();
         match kill {
             true => engine.kill(),
             false => _ = engine.terminate(),
@@ -64,14 +64,15 @@ fn a_source_renamed_between_two_runs_keeps_its_unread_files() {
 
 #[test]
 fn unread_bytes_of_a_path_that_no_source_includes_are_reported() {
-    let (fixture, server, engine) = unread();
+    let (fixture, server, engine) = with_unread_files();
     engine.terminate();
     configure(&fixture, &server, "other", "logs/other.log");
     let engine = fixture.engine();
     wait_for("the notice", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("no source includes this file any more") && said.contains("app.log.1"))
-            .then_some(())
+        let messages = engine.messages();
+        (messages.contains("no source includes this file any more")
+            && messages.contains("app.log.1"))
+        .then_some(())
     });
     engine.terminate();
     // Once a source includes it again, it is read on.

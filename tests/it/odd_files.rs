@@ -64,19 +64,19 @@ fn paths_that_are_neither_files_nor_directories_are_named_and_not_followed() {
              a log file"
         ),
     ];
-    let said = |fixture: &Fixture| {
+    let notice_texts = |fixture: &Fixture| {
         let mut texts: Vec<String> =
             fixture.log().notices().into_iter().map(|notice| notice.text).collect();
         texts.sort();
         texts
     };
     expected.sort();
-    assert_eq!(said(&fixture), expected);
+    assert_eq!(notice_texts(&fixture), expected);
     // Once it is replaced by a regular file, that is followed and the notice disappears.
     fs::remove_file(fixture.path("app.fifo")).unwrap();
     fixture.append("app.fifo", lines("b", 0..5));
     fixture.until("it is followed", |fixture| fixture.consumer.events.len() == 10);
-    fixture.until("its notice to disappear", |fixture| said(fixture).len() == 3);
+    fixture.until("its notice to disappear", |fixture| notice_texts(fixture).len() == 3);
 }
 
 #[test]

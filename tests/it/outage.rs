@@ -20,12 +20,12 @@ fn to(url: &str) -> String {
     format!("urls = [\"{url}\"]")
 }
 
-fn delivered(fake: &FakeElasticsearch, count: usize) {
+fn wait_for_documents(fake: &FakeElasticsearch, count: usize) {
     wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
 }
 
-fn says(engine: &Engine, words: &str) {
-    wait_for(words, PATIENCE, || engine.said().contains(words).then_some(()));
+fn wait_for_message(engine: &Engine, words: &str) {
+    wait_for(words, PATIENCE, || engine.messages().contains(words).then_some(()));
 }
 
 /// [S03] Killed after the server stored a bulk and before the cursor moved: the server recognises the duplicates.
@@ -54,8 +54,8 @@ fn s03_killed_between_the_reply_and_the_cursor() {
         engine.kill();
         fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
     }
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&fake.documents(), 1, ROUNDS * 100);
     let mut sent: HashMap<String, usize> = HashMap::new();
     for id in fake.attempts().into_iter().flat_map(|attempt| attempt.ids) {
@@ -74,14 +74,14 @@ fn s28_the_server_is_down_at_the_start() {
     let fixture = Fixture::new(&format!("{}\n[sink.archive]\n{rule}", to(&fake.url())));
     fixture.append("a.log", &lines(1, 0..300));
     let engine = fixture.engine();
-    says(&engine, "cannot reach");
-    says(&engine, "many");
+    wait_for_message(&engine, "cannot reach");
+    wait_for_message(&engine, "many");
     let state = fixture.path("state");
     wait_for("the archive", PATIENCE, || {
         (program::archived(fixture.home.path(), &state, "*") == 300).then_some(())
     });
     fake.launch();
-    delivered(&fake, 300);
+    wait_for_documents(&fake, 300);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 300);
     assert_eq!(
@@ -111,8 +111,8 @@ fn s30_too_many_requests() {
     let fixture = Fixture::new(&to(&fake.url()));
     fixture.append("a.log", &lines(1, 0..1000));
     let engine = fixture.engine();
-    says(&engine, "asked to retry later");
-    delivered(&fake, 1000);
+    wait_for_message(&engine, "asked to retry later");
+    wait_for_documents(&fake, 1000);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 1000);
     let attempts = fake.attempts();
@@ -141,8 +141,8 @@ fn s33_bodies_that_are_too_large() {
         format!("{{\"level\":\"info\",\"message\":\"{text}\",\"writer\":1,\"number\":2000}}\n");
     fixture.append("a.log", &giant);
     fixture.append("a.log", &lines(1, 2001..4000));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(3), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(3), "{messages}");
     let letters = fixture.dead_letters();
     assert_eq!(letters.len(), 1);
     assert!(
@@ -170,21 +170,21 @@ fn a_proxy_that_refuses_everything_for_a_while() {
     fake.answer(refuse);
     let fixture = Fixture::new(&to(&fake.url()));
     fixture.append("a.log", &lines(1, 0..5_000));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(1), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
     let words =
         "with 413: raise the limit of the proxy in front of it (nginx: client_max_body_size)";
-    assert!(said.contains(words), "{said}");
+    assert!(messages.contains(words), "{messages}");
     let engine = fixture.engine();
     let tries = fake.attempts().len();
     wait_for("more attempts", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
-    says(&engine, words);
+    wait_for_message(&engine, words);
     fake.answer(|_| Answer::default());
     send_signal(engine.id(), "USR1");
-    delivered(&fake, 5_000);
+    wait_for_documents(&fake, 5_000);
     let before = fake.attempts().len();
     fixture.append("a.log", &lines(1, 5_000..20_000));
-    delivered(&fake, 20_000);
+    wait_for_documents(&fake, 20_000);
     let largest = fake.attempts()[before..].iter().map(|attempt| attempt.bytes).max();
     assert!(largest > Some(700_000), "{largest:?}");
     assert_eq!(engine.terminate().code(), Some(0));
@@ -215,7 +215,7 @@ fn s38_one_byte_per_second() {
     assert!(resident(engine.id()) < 64 << 20, "{} bytes", resident(engine.id()));
     assert_eq!(fake.attempts().len(), 2, "nothing more is sent while nothing is answered");
     proxy.set(Fault::None);
-    delivered(&fake, LINES);
+    wait_for_documents(&fake, LINES);
     assert!(proxy.sent() < 3 * lines(1, 0..LINES).len() as u64 + (4 << 20), "sent more than once");
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, LINES);
@@ -234,12 +234,12 @@ fn s40_two_signals_end_at_once() {
     let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (!fake.attempts().is_empty()).then_some(()));
     send_signal(engine.id(), "TERM");
-    says(&engine, "stopping");
+    wait_for_message(&engine, "stopping");
     // Signals within one second of the first count as one.
     std::thread::sleep(Duration::from_millis(1100));
     assert!(engine.terminate().success());
-    let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
-    assert!(said.contains("stopped immediately"), "{said}");
+    let messages = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
+    assert!(messages.contains("stopped immediately"), "{messages}");
     assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     proxy.set(Fault::None);
     assert_eq!(fixture.once().0, Some(0));
@@ -261,13 +261,13 @@ fn s40_one_signal_ends_in_the_deadline() {
             Some(fake) => {
                 wait_for("a bulk", PATIENCE, || (fake.attempts().len() == 1).then_some(()))
             }
-            None => says(&engine, "cannot reach"),
+            None => wait_for_message(&engine, "cannot reach"),
         }
         assert!(engine.terminate().success());
-        let said = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
+        let messages = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
         // A request times out only after a minute, and that is reported with its attempt.
-        assert!(waits_for.is_none() || !said.contains("attempt 1"), "{said}");
-        assert_eq!(said.contains("stopping: waiting"), waits_for.is_some(), "{said}");
+        assert!(waits_for.is_none() || !messages.contains("attempt 1"), "{messages}");
+        assert_eq!(messages.contains("stopping: waiting"), waits_for.is_some(), "{messages}");
         assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     }
 }
@@ -293,7 +293,7 @@ fn a_web_page_instead_of_a_reply_confirms_nothing() {
         let fixture = Fixture::new(&to(&fake.url()));
         fixture.append("a.log", &lines(1, 0..500));
         let engine = fixture.engine();
-        says(&engine, "not like Elasticsearch");
+        wait_for_message(&engine, "not like Elasticsearch");
         // `--once` gives up after four such answers: some of them are for this engine.
         wait_for("some pages", PATIENCE, || (fake.attempts().len() >= 4).then_some(()));
         engine.kill();
@@ -302,8 +302,8 @@ fn a_web_page_instead_of_a_reply_confirms_nothing() {
             0,
             "a web page moved the cursor"
         );
-        let (code, said) = fixture.once();
-        assert_eq!(code, Some(0), "{said}");
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(0), "{messages}");
         assert_each_once(&fake.documents(), 1, 500);
         let ids: HashSet<String> = fake.attempts().into_iter().flat_map(|a| a.ids).collect();
         assert_eq!(ids.len(), 500);
@@ -320,7 +320,7 @@ fn a_truncated_reply_confirms_nothing() {
     let fixture = Fixture::new(&to(&proxy.url()));
     fixture.append("a.log", &lines(1, 0..500));
     let engine = fixture.engine();
-    says(&engine, "broke");
+    wait_for_message(&engine, "broke");
     engine.kill();
     assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     proxy.set(Fault::None);
@@ -345,12 +345,12 @@ fn a_web_server_that_is_not_elasticsearch() {
         let fixture = Fixture::new(&to(&web.url()));
         fixture.append("a.log", &lines(1, 0..100));
         let engine = fixture.engine();
-        says(&engine, words);
+        wait_for_message(&engine, words);
         assert!(engine.terminate().success());
         assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
         fixture.configure(&to(&right.url()));
-        let (code, said) = fixture.once();
-        assert_eq!(code, Some(0), "{said}");
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(0), "{messages}");
         assert!(right.count() >= 100);
     }
     assert_eq!(web.count(), 0);
@@ -371,8 +371,8 @@ fn s36_a_certificate_that_does_not_fit() {
         let fixture = Fixture::new(&format!("{}\n{ca}", to(&proxy.url())));
         fixture.append("a.log", &lines(1, 0..100));
         let engine = fixture.engine();
-        says(&engine, words);
-        assert!(engine.said().contains("in the files"), "{}", engine.said());
+        wait_for_message(&engine, words);
+        assert!(engine.messages().contains("in the files"), "{}", engine.messages());
         assert_eq!(fake.attempts().len(), 0, "nothing is sent to an untrusted server");
         if ca.is_empty() {
             assert!(engine.terminate().success());
@@ -380,7 +380,7 @@ fn s36_a_certificate_that_does_not_fit() {
             continue;
         }
         proxy.show("right.crt");
-        delivered(&fake, 100);
+        wait_for_documents(&fake, 100);
         assert!(engine.terminate().success());
         assert_each_once(&fake.documents(), 1, 100);
         assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 100);
@@ -406,7 +406,7 @@ fn one_index_that_accepts_nothing() {
         fixture.append("a.log", &lines(1, 0..50));
         fixture.append("b.log", &lines(2, 0..50));
         let engine = fixture.engine();
-        says(&engine, words);
+        wait_for_message(&engine, words);
         wait_for("the other index", PATIENCE, || (server.documents().len() == 50).then_some(()));
         server.reply_to_items(|_, _| None);
         send_signal(engine.id(), "USR1");

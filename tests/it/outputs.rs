@@ -15,7 +15,7 @@ use crate::small_disk::SmallDisk;
 const PATIENCE: Duration = Duration::from_secs(120);
 const NO_SERVER: &str = "enabled = false\nurls = [\"http://localhost:1\"]\n";
 
-fn appended(path: &Path) -> File {
+fn open_for_append(path: &Path) -> File {
     File::options().create(true).append(true).open(path).unwrap()
 }
 
@@ -31,16 +31,16 @@ fn check_that_a_full_disk_confirms_nothing(end: &str) {
     fixture.append("a.log", &lines(1, 0..2_000));
     let (output, errors) = (fixture.path("disk/out"), fixture.path("errors"));
     let mut command = fixture.command(&[]);
-    command.stdout(appended(&output)).stderr(appended(&errors));
+    command.stdout(open_for_append(&output)).stderr(open_for_append(&errors));
     let mut engine = command.spawn().unwrap();
     wait_for("a full disk", PATIENCE, || {
-        let said = fs::read_to_string(&errors).unwrap();
-        said.contains("cannot write to standard output").then_some(())
+        let messages = fs::read_to_string(&errors).unwrap();
+        messages.contains("cannot write to standard output").then_some(())
     });
     send_signal(engine.id(), end);
     wait_for("the end", PATIENCE, || engine.try_wait().unwrap());
     disk.remount("size=20m");
-    let again = run(fixture.command(&["--once"]).stdout(appended(&output)));
+    let again = run(fixture.command(&["--once"]).stdout(open_for_append(&output)));
     assert!(again.status.success(), "{}", text(&again.stderr));
     assert_eq!(numbers(&fs::read_to_string(&output).unwrap()), (0..2_000).collect());
 }
@@ -75,9 +75,9 @@ fn a_closed_standard_output_is_rejected_and_confirms_nothing() {
     let fixture = Fixture::new(&format!("{NO_SERVER}[sink.stdout]"));
     fixture.append("a.log", &lines(1, 0..100));
     let refused = run(&mut with_closed_output(&fixture.command(&["--once"])));
-    let said = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(said.contains("standard output is closed"), "{said}");
+    let messages = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{messages}");
+    assert!(messages.contains("standard output is closed"), "{messages}");
     let output = expect(&mut fixture.command(&["--once"]), 0);
     assert_eq!(numbers(&output), (0..100).collect());
 }
@@ -92,7 +92,7 @@ fn standard_output_to_the_null_device_is_not_a_closed_one() {
     assert_eq!(expect(&mut fixture.command(&["--once"]), 0), "", "they are confirmed");
 }
 
-fn with_a_file() -> Fixture {
+fn with_file_sink() -> Fixture {
     let fixture = Fixture::new("");
     let path = fixture.path("out.jsonl");
     fixture.configure(&format!(
@@ -106,30 +106,30 @@ fn with_a_file() -> Fixture {
 /// A disturbance, its remedy, and the expected message.
 type Disturbance = (fn(&Path), fn(&Path), &'static str);
 
-fn aside(path: &Path) -> std::path::PathBuf {
+fn moved_path(path: &Path) -> std::path::PathBuf {
     path.with_extension("aside")
 }
 
 const DISTURBANCES: [Disturbance; 3] = [
     (
-        |path| fs::rename(path, aside(path)).unwrap(),
-        |path| fs::rename(aside(path), path).unwrap(),
+        |path| fs::rename(path, moved_path(path)).unwrap(),
+        |path| fs::rename(moved_path(path), path).unwrap(),
         "no longer exists: it was moved or removed",
     ),
     (
         |path| {
-            fs::copy(path, aside(path)).unwrap();
+            fs::copy(path, moved_path(path)).unwrap();
             File::options().write(true).truncate(true).open(path).unwrap();
         },
-        |path| fs::rename(aside(path), path).unwrap(),
+        |path| fs::rename(moved_path(path), path).unwrap(),
         "has 0 bytes",
     ),
     (
         |path| {
-            fs::rename(path, aside(path)).unwrap();
+            fs::rename(path, moved_path(path)).unwrap();
             fs::write(path, "").unwrap();
         },
-        |path| fs::rename(aside(path), path).unwrap(),
+        |path| fs::rename(moved_path(path), path).unwrap(),
         "nothing is written to it",
     ),
 ];
@@ -137,7 +137,7 @@ const DISTURBANCES: [Disturbance; 3] = [
 #[test]
 fn a_removed_output_blocks_its_sink_until_it_is_restored() {
     for (disturb, mend, words) in DISTURBANCES {
-        let fixture = with_a_file();
+        let fixture = with_file_sink();
         let path = fixture.path("out.jsonl");
         let engine = fixture.engine();
         let side = path.with_extension("jsonl.cursor");
@@ -153,15 +153,15 @@ fn a_removed_output_blocks_its_sink_until_it_is_restored() {
         disturb(&path);
         fixture.append("a.log", &lines(1, 100..200));
         wait_for("the message", PATIENCE, || {
-            let said = engine.said();
-            (said.contains("sink out is blocked") && said.contains(words)).then_some(())
+            let messages = engine.messages();
+            (messages.contains("sink out is blocked") && messages.contains(words)).then_some(())
         });
         assert!(engine.terminate().success());
-        let (code, said) = fixture.once();
-        assert_eq!(code, Some(1), "{said}");
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(1), "{messages}");
         assert!(
-            said.contains("nothing is written to it") && said.contains(".cursor file away"),
-            "{said}"
+            messages.contains("nothing is written to it") && messages.contains(".cursor file away"),
+            "{messages}"
         );
         mend(&path);
         assert_eq!(fixture.once().0, Some(0));
@@ -172,13 +172,13 @@ fn a_removed_output_blocks_its_sink_until_it_is_restored() {
 
 #[test]
 fn a_blocked_sink_without_pending_events_fails_the_run() {
-    let fixture = with_a_file();
+    let fixture = with_file_sink();
     assert_eq!(fixture.once().0, Some(0));
     let path = fixture.path("out.jsonl");
     fs::remove_file(&path).unwrap();
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("sink out is blocked"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
+    assert!(messages.contains("sink out is blocked"), "{messages}");
     assert!(!path.exists(), "the right file can be put back");
 }
 
@@ -194,7 +194,7 @@ fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Fixture)) -> (Fixtur
     let output = fixture.path("logs/out.log");
     let mut command = fixture.command(&[]);
     let errors = fixture.path("errors");
-    command.stdout(appended(&output)).stderr(appended(&errors));
+    command.stdout(open_for_append(&output)).stderr(open_for_append(&errors));
     let mut engine = command.spawn().unwrap();
     let written = |count: usize| {
         wait_for("the lines", PATIENCE, || {
@@ -206,15 +206,15 @@ fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Fixture)) -> (Fixtur
     // Two more passes, so that the follower has found the output.
     for round in 1..=2 {
         wait_for("the notice", PATIENCE, || {
-            let said = fs::read_to_string(&errors).unwrap();
-            said.contains("is written by Logwarden itself").then_some(())
+            let messages = fs::read_to_string(&errors).unwrap();
+            messages.contains("is written by Logwarden itself").then_some(())
         });
         fixture.append("a.log", &lines(1, 20 * round..20 * (round + 1)));
         written(20 * (round + 1));
     }
     send_signal(engine.id(), "TERM");
     wait_for("the end", PATIENCE, || engine.try_wait().unwrap());
-    let again = run(fixture.command(&["--once"]).stdout(appended(&output)));
+    let again = run(fixture.command(&["--once"]).stdout(open_for_append(&output)));
     assert!(again.status.success(), "{}", text(&again.stderr));
     let text = fs::read_to_string(&output).unwrap();
     assert_eq!((text.lines().count(), numbers(&text)), (60, (0..60).collect()));
@@ -225,16 +225,16 @@ const FILE: &str = "[sink.out]\nkind = \"file\"\npath = \"ROOT/logs/out.log\"";
 
 #[test]
 fn an_output_in_a_watched_directory_is_not_followed() {
-    let (fixture, said) = output_beside_logs("\"ROOT/logs\"", FILE, |_| {});
-    assert_eq!(said.matches("out.log is written by Logwarden itself").count(), 1, "{said}");
+    let (fixture, messages) = output_beside_logs("\"ROOT/logs\"", FILE, |_| {});
+    assert_eq!(messages.matches("out.log is written by Logwarden itself").count(), 1, "{messages}");
     let checked = text(&run(&mut fixture.beside(&["check"])).stdout);
     assert!(checked.contains("logs/out.log is written by Logwarden itself"), "{checked}");
 }
 
 #[test]
 fn standard_output_in_a_watched_directory_is_not_followed() {
-    let (_, said) = output_beside_logs("\"ROOT/logs\"", "[sink.stdout]", |_| {});
-    assert!(said.contains("standard output is written by Logwarden itself"), "{said}");
+    let (_, messages) = output_beside_logs("\"ROOT/logs\"", "[sink.stdout]", |_| {});
+    assert!(messages.contains("standard output is written by Logwarden itself"), "{messages}");
 }
 
 #[test]
@@ -248,7 +248,8 @@ fn an_output_behind_a_link_is_not_followed() {
 #[test]
 fn the_state_in_a_watched_directory_is_not_followed() {
     let sinks = format!("{FILE}\n[sink.archive]");
-    let (_, said) = output_beside_logs("\"ROOT/logs/*.log\", \"ROOT/state/**/*\"", &sinks, |_| {});
-    assert!(said.contains("/state is written by Logwarden itself"), "{said}");
-    assert!(said.contains("/state/archive is written by Logwarden itself"), "{said}");
+    let (_, messages) =
+        output_beside_logs("\"ROOT/logs/*.log\", \"ROOT/state/**/*\"", &sinks, |_| {});
+    assert!(messages.contains("/state is written by Logwarden itself"), "{messages}");
+    assert!(messages.contains("/state/archive is written by Logwarden itself"), "{messages}");
 }

@@ -57,7 +57,7 @@ fn a_month_without_its_key_waits_and_the_others_continue() {
     fixture.append("logs_2021_May.txt", &leaks::line("CLIENTID3", 1));
     let engine = fixture.engine();
     wait_for("the notice", PATIENCE, || {
-        engine.said().contains("2021_March was used but is missing").then_some(())
+        engine.messages().contains("2021_March was used but is missing").then_some(())
     });
     wait_for("the other month", PATIENCE, || (delivered() == 3).then_some(()));
     fs::rename(&away, &key).unwrap();
@@ -98,8 +98,11 @@ fn protect_seals_printed_events_like_shipped_ones() {
     for arguments in printed {
         let output = program::run(&mut command(arguments));
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let said = program::text(&output.stderr);
-        assert!(said.contains("create this one with: logwarden keys new 2021_April"), "{said}");
+        let messages = program::text(&output.stderr);
+        assert!(
+            messages.contains("create this one with: logwarden keys new 2021_April"),
+            "{messages}"
+        );
         let out = program::text(&output.stdout);
         assert!(!ids.iter().any(|id| out.contains(id)), "{out}");
     }
@@ -130,18 +133,25 @@ fn check_reports_unprotected_values_and_months_without_a_key() {
     wait_for("all events", PATIENCE, || (delivered().lines().count() == 4).then_some(()));
     assert!(delivered().contains("\"message\":\"Q9 came\""));
     let check = || program::text(&fixture.beside(&["check"]).output().unwrap().stdout);
-    let said =
-        wait_for("the count", PATIENCE, || Some(check()).filter(|said| said.contains("2 to out")));
+    let messages = wait_for("the count", PATIENCE, || {
+        Some(check()).filter(|messages| messages.contains("2 to out"))
+    });
     assert!(
-        said.contains("sealed only in their own field: 2 to out since the engine started"),
-        "{said}"
+        messages.contains("sealed only in their own field: 2 to out since the engine started"),
+        "{messages}"
     );
-    assert!(said.contains("months that were sealed: 2021_March to 2021_April: present"), "{said}");
+    assert!(
+        messages.contains("months that were sealed: 2021_March to 2021_April: present"),
+        "{messages}"
+    );
     assert!(engine.terminate().success());
     fs::rename(fixture.path("state/keys"), fixture.path("away")).unwrap();
-    let said = check();
-    assert!(said.contains("/state/keys not found: key "), "{said}");
+    let messages = check();
+    assert!(messages.contains("/state/keys not found: key "), "{messages}");
     fs::DirBuilder::new().mode(0o700).create(fixture.path("state/keys")).unwrap();
-    let said = check();
-    assert!(said.contains("months that were sealed: 2021_March to 2021_April: missing"), "{said}");
+    let messages = check();
+    assert!(
+        messages.contains("months that were sealed: 2021_March to 2021_April: missing"),
+        "{messages}"
+    );
 }

@@ -113,10 +113,10 @@ fn directories_that_others_can_use_are_named_by_check_and_closed_by_the_engine()
         let wanted = format!("{}: other users have access (mode 0755)", directory.display());
         assert!(text(&checked.stdout).contains(&wanted), "{}", text(&checked.stdout));
     }
-    let said = fixture.once();
+    let messages = fixture.once();
     for directory in &directories {
         let wanted = format!("{} could be used by other users (mode 0755)", directory.display());
-        assert!(said.contains(&wanted), "{said}");
+        assert!(messages.contains(&wanted), "{messages}");
         assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
     assert!(!fixture.once().contains("other users"));
@@ -151,13 +151,13 @@ fn every_directory_that_check_names_is_closed_by_the_next_start() {
             format!("{}: other users have access (mode 0755); the next start", directory.display());
         assert!(checked.contains(&wanted), "{directory:?}: {checked}");
     }
-    let said = once();
+    let messages = once();
     for directory in directories.map(|directory| home.join(directory)) {
         let mode = fs::metadata(&directory).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o700, "{directory:?}: {said}");
+        assert_eq!(mode, 0o700, "{directory:?}: {messages}");
         assert!(
-            said.contains(&format!("{} could be used by other users", directory.display())),
-            "{said}"
+            messages.contains(&format!("{} could be used by other users", directory.display())),
+            "{messages}"
         );
     }
     assert!(!text(&command(&["check"]).stdout).contains("other users"));

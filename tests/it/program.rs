@@ -100,10 +100,10 @@ impl Engine {
         })
     }
 
-    pub fn said(&self) -> String {
-        let mut said = String::new();
-        std::fs::File::open(&self.stderr).unwrap().read_to_string(&mut said).unwrap();
-        said
+    pub fn messages(&self) -> String {
+        let mut messages = String::new();
+        std::fs::File::open(&self.stderr).unwrap().read_to_string(&mut messages).unwrap();
+        messages
     }
 }
 

@@ -23,7 +23,7 @@ fn a_redirected_bulk_is_not_sent_and_waits() {
     fixture.append("a.log", &lines(1, 0..100));
     let engine = fixture.engine();
     let message = format!("redirects to {target} (307); nothing was sent there");
-    wait_for("the message", PATIENCE, || engine.said().contains(&message).then_some(()));
+    wait_for("the message", PATIENCE, || engine.messages().contains(&message).then_some(()));
     // The sink tries again and continues automatically.
     let tries = fake.attempts().len();
     send_signal(engine.id(), "USR1");

@@ -32,7 +32,7 @@ struct Shared {
 /// Names that are aliases or data streams.
 #[derive(Default)]
 struct ResolvedNames {
-    names: BTreeMap<String, Name>,
+    names: BTreeMap<String, RollingName>,
     /// Names that become data streams with their first event.
     templates: Vec<String>,
     /// Requests to resolve names are rejected.
@@ -41,7 +41,7 @@ struct ResolvedNames {
     asked: usize,
 }
 
-struct Name {
+struct RollingName {
     is_stream: bool,
     /// The number of the write index.
     number: u32,
@@ -51,7 +51,7 @@ impl ResolvedNames {
     /// The index that receives an event for this name.
     fn index(&mut self, name: &str) -> String {
         if self.templates.iter().any(|template| template == name) {
-            self.names.entry(name.to_owned()).or_insert(Name { is_stream: true, number: 1 });
+            self.names.entry(name.to_owned()).or_insert(RollingName { is_stream: true, number: 1 });
         }
         match self.names.get(name) {
             Some(backing) => backing.index(name),
@@ -80,7 +80,7 @@ impl ResolvedNames {
     }
 }
 
-impl Name {
+impl RollingName {
     fn index(&self, name: &str) -> String {
         let hidden = if self.is_stream { ".ds-" } else { "" };
         format!("{hidden}{name}-{:06}", self.number)
@@ -125,7 +125,7 @@ impl RejectingElasticsearch {
     }
 
     pub fn alias(&self, name: &str) {
-        let backing = Name { is_stream: false, number: 1 };
+        let backing = RollingName { is_stream: false, number: 1 };
         self.shared.rolling.lock().unwrap().names.insert(name.to_owned(), backing);
     }
 
@@ -144,7 +144,7 @@ impl RejectingElasticsearch {
     }
 
     /// The number of requests to resolve names so far.
-    pub fn asked(&self) -> usize {
+    pub fn resolve_requests(&self) -> usize {
         self.shared.rolling.lock().unwrap().asked
     }
 

@@ -18,7 +18,7 @@ fn to(fake: &FakeElasticsearch) -> String {
     format!("urls = [\"{}\"]", fake.url())
 }
 
-fn delivered(fake: &FakeElasticsearch, count: usize) {
+fn wait_for_documents(fake: &FakeElasticsearch, count: usize) {
     wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
 }
 
@@ -30,13 +30,13 @@ fn started(fixture: &Fixture) -> Engine {
 
 /// Reloads and returns the messages about it.
 fn reload(engine: &Engine) -> String {
-    let before = engine.said().len();
+    let before = engine.messages().len();
     send_signal(engine.id(), "HUP");
     wait_for("an answer", PATIENCE, || {
-        let said = engine.said()[before..].to_owned();
-        let answered = said.contains("configuration reloaded")
-            || said.contains("previous settings stay in effect");
-        answered.then_some(said)
+        let messages = engine.messages()[before..].to_owned();
+        let answered = messages.contains("configuration reloaded")
+            || messages.contains("previous settings stay in effect");
+        answered.then_some(messages)
     })
 }
 
@@ -51,20 +51,20 @@ fn s40_a_broken_file_changes_nothing() {
     let fixture = Fixture::new(&to(&fake));
     fixture.append("a.log", &lines(1, 0..100));
     let engine = fixture.engine();
-    delivered(&fake, 100);
+    wait_for_documents(&fake, 100);
     fixture.configure(
         "urls = [\"http://localhost:1\"]\nusernme = \"x\"\n[rule.errors]\ncount = \"many\"",
     );
-    let said = reload(&engine);
-    assert!(said.contains("config.toml:6:1: unknown key `usernme`"), "{said}");
-    assert!(said.contains("did you mean `username`?"), "{said}");
-    assert!(said.contains("config.toml:8:"), "all errors: {said}");
+    let messages = reload(&engine);
+    assert!(messages.contains("config.toml:6:1: unknown key `usernme`"), "{messages}");
+    assert!(messages.contains("did you mean `username`?"), "{messages}");
+    assert!(messages.contains("config.toml:8:"), "all errors: {messages}");
     fs::write(fixture.path("config.toml"), "[source.app").unwrap();
     reload(&engine);
     fs::remove_file(fixture.path("config.toml")).unwrap();
     reload(&engine);
     fixture.append("a.log", &lines(1, 100..200));
-    delivered(&fake, 200);
+    wait_for_documents(&fake, 200);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 200);
 }
@@ -80,8 +80,8 @@ fn a_changed_sink_continues_from_its_cursor() {
         let part = round * 2000;
         fixture.append("a.log", &lines(1, part..part + 1000));
         fixture.configure(&to(&servers[(round + 1) % 2]));
-        let said = reload(&engine);
-        assert!(said.contains("sink es: continues from its cursor"), "{said}");
+        let messages = reload(&engine);
+        assert!(messages.contains("sink es: continues from its cursor"), "{messages}");
         fixture.append("a.log", &lines(1, part + 1000..part + 2000));
     }
     let all = || servers.iter().map(FakeElasticsearch::count).sum::<usize>();
@@ -102,38 +102,41 @@ fn sources_sinks_and_rules_can_be_added_and_removed() {
     fs::write(fixture.path("more/b.log"), lines(2, 0..100)).unwrap();
     fixture.append("a.log", &lines(1, 0..100));
     let engine = fixture.engine();
-    delivered(&fake, 100);
+    wait_for_documents(&fake, 100);
 
     let rule =
         "[rule.many]\nkind = \"threshold\"\nwhere = \"writer:2\"\ncount = 50\nwindow = \"1m\"";
     let out = "[sink.out]\nkind = \"file\"\npath = \"out.jsonl\"";
     fixture.configure(&format!("{}\n{out}\n{more}\n{rule}", to(&fake)));
-    let said = reload(&engine);
-    assert!(said.contains("source more: new; sink es: continues"), "its share is smaller: {said}");
-    assert!(said.contains("sink out: new; rules: changed"), "{said}");
-    delivered(&fake, 200);
+    let messages = reload(&engine);
+    assert!(
+        messages.contains("source more: new; sink es: continues"),
+        "its share is smaller: {messages}"
+    );
+    assert!(messages.contains("sink out: new; rules: changed"), "{messages}");
+    wait_for_documents(&fake, 200);
     wait_for("the new sink", PATIENCE, || {
         (json_lines(&fixture.path("out.jsonl")).len() == 200).then_some(())
     });
-    wait_for("the new rule", PATIENCE, || engine.said().contains("many").then_some(()));
+    wait_for("the new rule", PATIENCE, || engine.messages().contains("many").then_some(()));
     assert!(reload(&engine).contains("no changes"));
 
     fixture.configure(&format!(
         "{}\n[sink.out]\nkind = \"file\"\npath = \"out.jsonl\"\nenabled = false",
         to(&fake)
     ));
-    let said = reload(&engine);
-    assert!(said.contains("source more: removed"), "{said}");
-    assert!(said.contains("sink out: stopped, its cursor is kept"), "{said}");
+    let messages = reload(&engine);
+    assert!(messages.contains("source more: removed"), "{messages}");
+    assert!(messages.contains("sink out: stopped, its cursor is kept"), "{messages}");
     fixture.append("a.log", &lines(1, 100..200));
     let path = fixture.path("more/b.log");
     fs::write(&path, fs::read_to_string(&path).unwrap() + &lines(2, 100..200)).unwrap();
-    delivered(&fake, 300);
+    wait_for_documents(&fake, 300);
 
     fixture.configure(&format!("{}\n{out}\n{more}", to(&fake)));
-    let said = reload(&engine);
-    assert!(said.contains("source more: new"), "{said}");
-    delivered(&fake, 400);
+    let messages = reload(&engine);
+    assert!(messages.contains("source more: new"), "{messages}");
+    wait_for_documents(&fake, 400);
     wait_for("the lines written meanwhile", PATIENCE, || {
         (json_lines(&fixture.path("out.jsonl")).len() >= 400).then_some(())
     });
@@ -153,14 +156,14 @@ fn a_deleted_file_is_still_read_after_a_reload() {
     let fixture = Fixture::new(&to(&fake));
     fixture.append("a.log", &lines(1, 0..500));
     let engine = fixture.engine();
-    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
+    wait_for("the outage", PATIENCE, || engine.messages().contains("cannot reach").then_some(()));
     fs::remove_file(fixture.path("logs/a.log")).unwrap();
     let more = format!("[source.more]\npaths = [\"{}\"]", fixture.path("more.log").display());
     fixture.configure(&format!("{}\n{more}", to(&fake)));
     assert!(reload(&engine).contains("source more: new"));
     fs::write(fixture.path("more.log"), line(1, 500)).unwrap();
     fake.launch();
-    delivered(&fake, 501);
+    wait_for_documents(&fake, 501);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 501);
 }
@@ -173,7 +176,7 @@ fn a_source_with_a_changed_format_continues_at_its_offset() {
     fixture.append("a.log", &lines(1, 0..100));
     fixture.append("b.log", &lines(2, 0..100));
     let engine = fixture.engine();
-    delivered(&fake, 200);
+    wait_for_documents(&fake, 200);
     let text = fs::read_to_string(fixture.path("config.toml")).unwrap();
     fs::write(
         fixture.path("config.toml"),
@@ -183,7 +186,7 @@ fn a_source_with_a_changed_format_continues_at_its_offset() {
     assert!(reload(&engine).contains("source app: changed"));
     fixture.append("a.log", &lines(1, 100..200));
     fixture.append("b.log", &lines(2, 100..200));
-    delivered(&fake, 400);
+    wait_for_documents(&fake, 400);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 2, 200);
     assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 400);
@@ -206,11 +209,11 @@ fn a_new_password_is_used() {
     fixture.configure(&format!("{}\n{login}", to(&fake)));
     fixture.append("a.log", &line(1, 0));
     let engine = fixture.engine();
-    delivered(&fake, 1);
+    wait_for_documents(&fake, 1);
     password("two");
     assert!(reload(&engine).contains("sink es: continues from its cursor"));
     fixture.append("a.log", &line(1, 1));
-    delivered(&fake, 2);
+    wait_for_documents(&fake, 2);
     assert!(engine.terminate().success());
     let logins: Vec<String> = fake.attempts().into_iter().map(|attempt| attempt.login).collect();
     assert_eq!(logins, ["Basic dTpvbmU=", "Basic dTp0d28="]);
@@ -225,15 +228,15 @@ fn the_archive_can_change_too() {
     for round in 0..4 {
         fixture.append("a.log", &lines(1, round * 500..round * 500 + 500));
         fixture.configure(&format!("{}\n[sink.archive]\nkeep = \"{}d\"", to(&fake), 10 + round));
-        let said = reload(&engine);
-        assert!(said.contains("sink archive: continues from its cursor"), "{said}");
-        assert!(!said.contains("it is off"), "{said}");
+        let messages = reload(&engine);
+        assert!(messages.contains("sink archive: continues from its cursor"), "{messages}");
+        assert!(!messages.contains("it is off"), "{messages}");
     }
     let (home, state) = (fixture.home.path(), fixture.path("state"));
     wait_for("the archive", PATIENCE, || {
         (program::archived(home, &state, "*") >= 2000).then_some(())
     });
-    delivered(&fake, 2000);
+    wait_for_documents(&fake, 2000);
     assert!(engine.terminate().success());
     assert_each_once(&program::documents(home, &state), 1, 2000);
     assert_each_once(&fake.documents(), 1, 2000);
@@ -248,8 +251,11 @@ fn settings_that_need_a_restart_are_reported() {
     let engine = started(&fixture);
     let text = fs::read_to_string(fixture.path("config.toml")).unwrap();
     fs::write(fixture.path("config.toml"), format!("host_name = \"other\"\n{text}")).unwrap();
-    let said = reload(&engine);
-    assert!(said.contains("host_name was changed; takes effect at the next start"), "{said}");
+    let messages = reload(&engine);
+    assert!(
+        messages.contains("host_name was changed; takes effect at the next start"),
+        "{messages}"
+    );
     assert!(engine.terminate().success());
 }
 
@@ -287,17 +293,17 @@ fn a_field_that_a_reload_seals_is_sealed_in_alerts_too() {
     let engine = started(&fixture);
     fixture.append("a.log", &error("client-one"));
     let plain = "clients firing for client-one";
-    wait_for("the first alert", PATIENCE, || engine.said().contains(plain).then_some(()));
+    wait_for("the first alert", PATIENCE, || engine.messages().contains(plain).then_some(()));
     fixture.configure(&format!("{es}{rule}[privacy]\nseal = [\"client_id\"]\n"));
-    let before = engine.said().len();
-    let said = reload(&engine);
-    assert!(said.contains("privacy: changed"), "{said}");
+    let before = engine.messages().len();
+    let messages = reload(&engine);
+    assert!(messages.contains("privacy: changed"), "{messages}");
     fixture.append("a.log", &error("client-two"));
     // The incident that is still firing, under its tag, and the new one.
-    let sealed = || engine.said()[before..].matches("clients firing for tag1.").count();
+    let sealed = || engine.messages()[before..].matches("clients firing for tag1.").count();
     wait_for("alerts by tag", PATIENCE, || (sealed() >= 2).then_some(()));
-    let said = engine.said()[before..].to_owned();
-    assert!(!said.contains("client-"), "{said}");
+    let messages = engine.messages()[before..].to_owned();
+    assert!(!messages.contains("client-"), "{messages}");
     assert!(engine.terminate().success());
 }
 
@@ -312,7 +318,7 @@ fn a_reload_announces_no_alert_twice() {
     let fixture = Fixture::new(&errors);
     fixture.append("a.log", "2024-01-01T00:00:00Z INFO begins\n");
     let engine = started(&fixture);
-    let fired = || engine.said().matches("error: errors firing").count();
+    let fired = || engine.messages().matches("error: errors firing").count();
     let mut hours = 1..;
     // Lines written before the rules have read the existing ones count as history, so one incident at a time.
     let mut next_incident = |announced: usize| {
@@ -333,9 +339,10 @@ fn a_reload_announces_no_alert_twice() {
     fixture.configure(&format!("{errors}{}", rule("other", "message:nothing")));
     assert!(reload(&engine).contains("rules: changed"));
     next_incident(fired() + 1);
-    let said = engine.said();
-    let announced: Vec<&str> = said.lines().filter(|line| line.contains("errors firing")).collect();
+    let messages = engine.messages();
+    let announced: Vec<&str> =
+        messages.lines().filter(|line| line.contains("errors firing")).collect();
     let once: std::collections::BTreeSet<&str> = announced.iter().copied().collect();
-    assert_eq!(announced.len(), once.len(), "{said}");
+    assert_eq!(announced.len(), once.len(), "{messages}");
     assert!(engine.terminate().success());
 }

@@ -152,8 +152,8 @@ fn s01_stopped_cleanly_at_any_byte_and_started_again() {
         fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
     }
     fixture.append("a.log", &text[written..]);
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&fake.documents(), 1, LINES);
     let sent: usize = fake.attempts().iter().map(|attempt| attempt.ids.len()).sum();
     assert_eq!(sent, LINES, "after a clean stop nothing is sent again");

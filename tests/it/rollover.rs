@@ -17,8 +17,8 @@ fn sink(url: &str, index: &str) -> String {
     format!("urls = [\"{url}\"]\nindex = \"{index}\"\n")
 }
 
-fn says(engine: &Engine, words: &str) {
-    wait_for(words, PATIENCE, || engine.said().contains(words).then_some(()));
+fn wait_for_message(engine: &Engine, words: &str) {
+    wait_for(words, PATIENCE, || engine.messages().contains(words).then_some(()));
 }
 
 fn documents(server: &RejectingElasticsearch) -> Vec<Value> {
@@ -37,18 +37,18 @@ fn nothing_is_sent_to_an_alias_and_the_reason_is_reported() {
     server.alias("app");
     let fixture = Fixture::new(&sink(&server.url, "app"));
     fixture.append("a.log", &lines(1, 0..100));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(1), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
     let words =
         "app is an alias (for app-000001): after a rollover, a retry would store events twice";
-    assert!(said.contains(words) && said.contains("allow_rollover = true"), "{said}");
+    assert!(messages.contains(words) && messages.contains("allow_rollover = true"), "{messages}");
     assert!(documents(&server).is_empty());
     let (code, out) = check(&fixture);
     assert!(code == Some(1) && out.contains(words), "{out}");
 
     fixture.configure(&format!("{}allow_rollover = true", sink(&server.url, "app")));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&documents(&server), 1, 100);
     let (code, out) = check(&fixture);
     assert!(
@@ -71,12 +71,12 @@ fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing() {
     let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (documents(&server).len() == 500).then_some(()));
     server.roll_over("app");
-    says(&engine, "broke");
+    wait_for_message(&engine, "broke");
     proxy.set(Fault::None);
-    says(&engine, "app is a data stream");
-    let asked = server.asked();
+    wait_for_message(&engine, "app is a data stream");
+    let asked = server.resolve_requests();
     send_signal(engine.id(), "USR1");
-    wait_for("one more attempt", PATIENCE, || (server.asked() > asked).then_some(()));
+    wait_for("one more attempt", PATIENCE, || (server.resolve_requests() > asked).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&documents(&server), 1, 500);
     // Neither does a restart.
@@ -109,7 +109,7 @@ fn nothing_more_is_sent_to_a_name_that_becomes_a_data_stream() {
         wait_for("both", PATIENCE, || (documents(&server).len() == 200).then_some(()));
         assert_eq!(count(".ds-app-000001"), 100);
         fixture.append("a.log", &lines(1, 100..200));
-        says(&engine, "app is a data stream");
+        wait_for_message(&engine, "app is a data stream");
         fixture.append("b.log", &lines(2, 100..200));
         wait_for("the others", PATIENCE, || (count("other") == 200).then_some(()));
         server.roll_over("app");
@@ -136,7 +136,11 @@ fn names_are_resolved_once_and_not_per_bulk() {
             wait_for("a part", PATIENCE, || (documents(&server).len() == there).then_some(()));
         }
         assert!(engine.terminate().success());
-        assert!(server.requests() >= 20 && server.asked() == 1, "{}", server.asked());
+        assert!(
+            server.requests() >= 20 && server.resolve_requests() == 1,
+            "{}",
+            server.resolve_requests()
+        );
         let (code, out) = check(&fixture);
         assert_eq!(code, Some(0), "{out}");
         assert_eq!(out.contains("grant this user `view_index_metadata`"), secret, "{out}");

@@ -25,7 +25,7 @@ fn setup(home: &Path, more: &[&str]) -> (i32, String, String) {
 }
 
 /// Makes the server answer like this; returns its requests, also the later ones.
-fn asked(
+fn record_requests(
     server: &RejectingElasticsearch,
     answer: impl Fn(&str) -> (u16, Value) + Send + 'static,
 ) -> Arc<Mutex<Vec<(String, Value)>>> {
@@ -43,9 +43,9 @@ fn asked(
 fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
     let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"30d\"");
-    let all = asked(&server, |_| (200, json!({"acknowledged": true})));
-    let (code, out, said) = setup(home.path(), &[]);
-    assert_eq!(code, 0, "{said}");
+    let all = record_requests(&server, |_| (200, json!({"acknowledged": true})));
+    let (code, out, messages) = setup(home.path(), &[]);
+    assert_eq!(code, 0, "{messages}");
     assert!(out.contains("ILM policy `logwarden`: deleted after 30d"), "{out}");
     let all = all.lock().unwrap();
     let [(policy, delete), (template, made)] = &all[..] else { panic!("{all:?}") };
@@ -59,7 +59,7 @@ fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
 fn without_keep_nothing_is_ever_deleted() {
     let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "");
-    let all = asked(&server, |_| (200, json!({"acknowledged": true})));
+    let all = record_requests(&server, |_| (200, json!({"acknowledged": true})));
     assert_eq!(setup(home.path(), &[]).0, 0);
     let all = all.lock().unwrap();
     assert_eq!(all.len(), 1);
@@ -72,7 +72,7 @@ fn without_keep_nothing_is_ever_deleted() {
 fn opensearch_gets_a_policy_that_names_the_indexes() {
     let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
-    let all = asked(&server, |asked| match asked {
+    let all = record_requests(&server, |asked| match asked {
         "PUT /_ilm/policy/logwarden" => {
             let text = "no handler found for uri [/_ilm/policy/logwarden] and method [PUT]";
             (400, json!({"error": text}))
@@ -83,8 +83,8 @@ fn opensearch_gets_a_policy_that_names_the_indexes() {
         "GET /_plugins/_ism/policies/logwarden" => (200, json!({"_seq_no": 7, "_primary_term": 2})),
         _ => (200, json!({"_id": "logwarden", "acknowledged": true})),
     });
-    let (code, out, said) = setup(home.path(), &[]);
-    assert_eq!(code, 0, "{said}");
+    let (code, out, messages) = setup(home.path(), &[]);
+    assert_eq!(code, 0, "{messages}");
     assert!(out.contains("ISM policy `logwarden`: deleted after 7d"), "{out}");
     let all = all.lock().unwrap();
     let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
@@ -105,14 +105,20 @@ fn opensearch_gets_a_policy_that_names_the_indexes() {
 fn missing_features_and_permissions_of_a_server_are_reported() {
     let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
-    let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("remove `keep`")), (1, true), "{said}");
-    asked(&server, |_| (403, json!({"error": {"type": "security_exception"}, "status": 403})));
-    let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("it needs `manage_ilm`")), (1, true), "{said}");
+    let (code, _, messages) = setup(home.path(), &[]);
+    assert_eq!((code, messages.contains("remove `keep`")), (1, true), "{messages}");
+    record_requests(&server, |_| {
+        (403, json!({"error": {"type": "security_exception"}, "status": 403}))
+    });
+    let (code, _, messages) = setup(home.path(), &[]);
+    assert_eq!((code, messages.contains("it needs `manage_ilm`")), (1, true), "{messages}");
     configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
-    let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("`all` has not one index per day")), (2, true), "{said}");
+    let (code, _, messages) = setup(home.path(), &[]);
+    assert_eq!(
+        (code, messages.contains("`all` has not one index per day")),
+        (2, true),
+        "{messages}"
+    );
 }
 
 /// A sign-in page, or another server that answers every request with 200.
@@ -125,11 +131,11 @@ fn a_reply_of_another_server_installs_nothing() {
         {
             let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
             configure(home.path(), &server.url, more);
-            let said = answer.clone();
-            asked(&server, move |_| (200, said.clone()));
-            let (code, _, said) = setup(home.path(), &[]);
-            let is_reported = said.contains("not like Elasticsearch");
-            assert_eq!((code, is_reported), (1, true), "{answer}: {said}");
+            let reply = answer.clone();
+            record_requests(&server, move |_| (200, reply.clone()));
+            let (code, _, messages) = setup(home.path(), &[]);
+            let is_reported = messages.contains("not like Elasticsearch");
+            assert_eq!((code, is_reported), (1, true), "{answer}: {messages}");
         }
     }
 }

@@ -161,9 +161,9 @@ fn an_unwritable_intake_blocks_the_writer() {
     let mut input = engine.input();
     let writer = std::thread::spawn(move || input.write_all(lines(0..100_000).as_bytes()));
     wait_for("the notice", PATIENCE, || {
-        let said = engine.said();
-        said.contains("cannot write to the intake directory").then(|| {
-            assert!(said.contains("its writer is blocked"), "{said}");
+        let messages = engine.messages();
+        messages.contains("cannot write to the intake directory").then(|| {
+            assert!(messages.contains("its writer is blocked"), "{messages}");
         })
     });
     assert!(!writer.is_finished(), "more was read than can be kept");
@@ -187,12 +187,12 @@ fn an_engine_without_other_sources_ends_with_its_input() {
     // The last line has no line end, and fires a rule.
     input.write_all(b"{\"seq\":5000,\"level\":\"fatal\"}").unwrap();
     drop(input);
-    let said = home.path().join("engine.stderr");
+    let messages = home.path().join("engine.stderr");
     assert!(engine.ended().success());
     assert_eq!(archived_numbers(home.path(), &state), (0..=5_000).map(|n| (n, 1)).collect());
     assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
-    let said = fs::read_to_string(said).unwrap();
-    assert_eq!(said.matches("fatal firing").count(), 1, "{said}");
+    let messages = fs::read_to_string(messages).unwrap();
+    assert_eq!(messages.matches("fatal firing").count(), 1, "{messages}");
 }
 
 /// The sink accepts nothing, so the rest is delivered at the next start, and the exit code reports that.
@@ -246,19 +246,19 @@ fn input_that_is_not_text_ends_the_run_too() {
             let state = home.path().join("state");
             let mut engine = piped(home.path(), &state, arguments);
             engine.input().write_all(bytes).unwrap();
-            let said = home.path().join("engine.stderr");
+            let messages = home.path().join("engine.stderr");
             let ended = engine.ended();
-            let said = fs::read_to_string(said).unwrap();
-            assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {said}");
-            assert!(said.contains(words), "{name} {arguments:?}: {said}");
-            assert!(!said.contains("from the paths"), "{name}: {said}");
+            let messages = fs::read_to_string(messages).unwrap();
+            assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {messages}");
+            assert!(messages.contains(words), "{name} {arguments:?}: {messages}");
+            assert!(!messages.contains("from the paths"), "{name}: {messages}");
             // Nothing is left for the next run.
-            assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {said}");
+            assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {messages}");
             let found = archived(home.path(), &state, "seq:*");
             match name {
-                "whole" | "damaged" => assert_eq!(found, 10, "{name}: {said}"),
-                "cut" => assert!(found > 0, "{said}"),
-                _ => assert_eq!(found, 0, "{name}: {said}"),
+                "whole" | "damaged" => assert_eq!(found, 10, "{name}: {messages}"),
+                "cut" => assert!(found > 0, "{messages}"),
+                _ => assert_eq!(found, 0, "{name}: {messages}"),
             }
         }
     }
@@ -278,9 +278,9 @@ fn consecutive_compressed_streams_are_all_delivered() {
         });
         input.write_all(&gzip(lines(10..20).as_bytes())).unwrap();
         drop(input);
-        let said = home.path().join("engine.stderr");
+        let messages = home.path().join("engine.stderr");
         let ended = engine.ended();
-        assert!(ended.success(), "{arguments:?}: {}", fs::read_to_string(said).unwrap());
+        assert!(ended.success(), "{arguments:?}: {}", fs::read_to_string(messages).unwrap());
         assert_eq!(archived_numbers(home.path(), &state), (0..20).map(|n| (n, 1)).collect());
         assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
     }

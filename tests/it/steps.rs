@@ -234,13 +234,13 @@ fn erase_killed_at_every_durable_step_is_completed_by_the_next() {
             let archive = Reader::open(&state.join("archive")).unwrap();
             if archive.snapshot().unwrap().deleted() > 0 {
                 cut_short += 1;
-                let said = program::run(&mut fixture.command(&erase[..3]));
-                let said = program::text(&said.stdout) + &program::text(&said.stderr);
+                let messages = program::run(&mut fixture.command(&erase[..3]));
+                let messages = program::text(&messages.stdout) + &program::text(&messages.stderr);
                 assert!(
-                    said.contains("of any id, marked as deleted, still in its files"),
-                    "{said}"
+                    messages.contains("of any id, marked as deleted, still in its files"),
+                    "{messages}"
                 );
-                assert!(!said.contains("no events found"), "{said}");
+                assert!(!messages.contains("no events found"), "{messages}");
             }
             if killed {
                 kills += 1;

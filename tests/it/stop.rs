@@ -23,8 +23,8 @@ impl BlockedProgram {
             Fixture::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
         fixture.append("a.log", &lines(1, 0..5_000));
         let mut command = fixture.command(&[]);
-        let said = std::fs::File::create(fixture.path("said")).unwrap();
-        let mut child = command.stdout(Stdio::piped()).stderr(said).spawn().expect("it starts");
+        let messages = std::fs::File::create(fixture.path("messages")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(messages).spawn().expect("it starts");
         let pipe = child.stdout.take().expect("it is a pipe");
         let size = rustix::pipe::fcntl_getpipe_size(&pipe).unwrap() as u64;
         // The last page may be partly filled.
@@ -37,8 +37,8 @@ impl BlockedProgram {
         send_signal(self.child.id(), "TERM");
     }
 
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.fixture.path("said")).unwrap()
+    fn messages(&self) -> String {
+        std::fs::read_to_string(self.fixture.path("messages")).unwrap()
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -58,7 +58,7 @@ fn a_stop_waits_some_seconds_for_a_pipe_without_a_reader() {
     let mut stuck = BlockedProgram::start();
     stuck.signal();
     assert!(stuck.ended().success());
-    assert!(!stuck.said().contains("stopped immediately"), "{}", stuck.said());
+    assert!(!stuck.messages().contains("stopped immediately"), "{}", stuck.messages());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_second_signal_does_not_wait_for_a_pipe() {
         stuck.signal();
     }
     assert!(stuck.ended().success());
-    assert!(stuck.said().contains("stopped immediately"), "{}", stuck.said());
+    assert!(stuck.messages().contains("stopped immediately"), "{}", stuck.messages());
 }
 
 /// timeout(1) sends one signal to the program and one to its group.
@@ -88,12 +88,12 @@ fn two_signals_in_a_row_count_as_one() {
     std::fs::write(&log, lines(1, 0..100)).unwrap();
     let state = home.path().join("state");
     let engine = Engine::start(home.path(), &state, &[&log]);
-    wait_for("the engine", PATIENCE, || engine.said().contains("1 file,").then_some(()));
+    wait_for("the engine", PATIENCE, || engine.messages().contains("1 file,").then_some(()));
     send_signal(engine.id(), "TERM");
-    let said = home.path().join("engine.stderr");
+    let messages = home.path().join("engine.stderr");
     assert!(engine.terminate().success());
-    let said = std::fs::read_to_string(said).unwrap();
-    assert!(!said.contains("stopped immediately"), "{said}");
+    let messages = std::fs::read_to_string(messages).unwrap();
+    assert!(!messages.contains("stopped immediately"), "{messages}");
 }
 
 /// Like `logwarden … | head -1`.
@@ -111,10 +111,10 @@ fn a_closed_reader_is_reported_and_ends_the_program() {
         output.read_exact(&mut first).unwrap();
         drop(output);
         let ended = child.wait_with_output().unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert!(ended.status.success(), "{said}");
-        assert!(said.contains("standard output was closed by its reader"), "{said}");
-        assert!(!said.contains("next try"), "{said}");
+        let messages = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success(), "{messages}");
+        assert!(messages.contains("standard output was closed by its reader"), "{messages}");
+        assert!(!messages.contains("next try"), "{messages}");
     }
 }
 

@@ -270,8 +270,11 @@ fn s44_one_engine_per_state_directory_but_a_screen_always_opens() {
         program::logwarden(home).args(["--no-ui", "--state-dir"]).arg(&state).arg(&path),
     );
     assert_eq!(second.status.code(), Some(4));
-    let said = program::text(&second.stderr);
-    assert!(said.contains(&engine.id().to_string()) && said.contains("state"), "{said}");
+    let messages = program::text(&second.stderr);
+    assert!(
+        messages.contains(&engine.id().to_string()) && messages.contains("state"),
+        "{messages}"
+    );
 
     let mut screen = Screen::open(home, 24, 80, &[&path]);
     screen.wait_until_it_shows("event 199");
@@ -311,9 +314,9 @@ fn without_a_terminal_it_names_the_alternatives() {
     let path = sample(scratch.path());
     let output = program::run(program::logwarden(scratch.path()).arg(&path));
     assert_eq!(output.status.code(), Some(2));
-    let said = program::text(&output.stderr);
+    let messages = program::text(&output.stderr);
     for hint in ["--no-ui", "search", "parse"] {
-        assert!(said.contains(hint), "{said}");
+        assert!(messages.contains(hint), "{messages}");
     }
     assert!(!scratch.path().join("state").join("archive").exists(), "nothing may be shipped");
 }

@@ -73,15 +73,15 @@ fn manual_for_one_sink_and_by_signal_for_all() {
     fixture.until(30, 20);
     expect(&mut fixture.command(&["ship", "pause", "one"]), 0);
     wait_for("the notice about the pause", PATIENCE, || {
-        engine.said().contains("sink one was paused by logwarden ship").then_some(())
+        engine.messages().contains("sink one was paused by logwarden ship").then_some(())
     });
     append(&fixture.path("app.log"), lines("a", 30..40).as_bytes());
     expect(&mut fixture.command(&["ship", "now", "two"]), 0);
     fixture.until(30, 40);
     let output = run(&mut fixture.command(&["ship", "now", "three"]));
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("unknown sink: three; configured sinks: one, two"), "{said}");
+    let messages = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{messages}");
+    assert!(messages.contains("unknown sink: three; configured sinks: one, two"), "{messages}");
     assert!(engine.terminate().success());
     let output = run(&mut fixture.command(&["ship", "now"]));
     assert_eq!(output.status.code(), Some(1));

@@ -198,7 +198,7 @@ fn s25_more_directories_than_the_kernel_watches() {
         append(&log(directory), lines("w", directory * 10 + 8..directory * 10 + 10));
     }
     wait_for("the new lines", PATIENCE, || archived(200));
-    assert!(engine.said().contains("by polling only"), "{}", engine.said());
+    assert!(engine.messages().contains("by polling only"), "{}", engine.messages());
     assert!(engine.terminate().success());
     let documents = program::documents(home, &state);
     let mut numbers: Vec<u64> =

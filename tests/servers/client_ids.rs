@@ -7,7 +7,7 @@ use crate::fixture::Fixture;
 use crate::program;
 
 /// Returns the exit code, standard output and standard error.
-fn asked(fixture: &Fixture, arguments: &[&str]) -> (Option<i32>, String, String) {
+fn run_for_client(fixture: &Fixture, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = program::run(fixture.beside(arguments).args(["--client", "CLIENTID2"]));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
@@ -32,25 +32,25 @@ pub fn are_found_and_erased_by_their_tags(server: &Elasticsearch) {
             fixture.append("a.log", &text);
         }
     }
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_eq!(server.count("sealed-*"), 40);
     assert_eq!(
-        asked(&fixture, &["find", "--limit", "0"]).1,
+        run_for_client(&fixture, &["find", "--limit", "0"]).1,
         "sink es (sealed-*): 10 events\n",
         "five of each day"
     );
-    let (code, out, said) = asked(&fixture, &["find", "--limit", "2"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, out, messages) = run_for_client(&fixture, &["find", "--limit", "2"]);
+    assert_eq!(code, Some(0), "{messages}");
     assert!(out.contains("2021-04-02T10:00:18") && out.contains("2021-04-02T10:00:14"), "{out}");
 
-    let (code, out, said) = asked(&fixture, &["erase", "--yes"]);
-    if code != Some(0) && said.contains("_delete_by_query") && !server.is_opensearch() {
-        eprintln!("NOT TESTED: this distribution has no module for _delete_by_query: {said}");
+    let (code, out, messages) = run_for_client(&fixture, &["erase", "--yes"]);
+    if code != Some(0) && messages.contains("_delete_by_query") && !server.is_opensearch() {
+        eprintln!("NOT TESTED: this distribution has no module for _delete_by_query: {messages}");
         return;
     }
-    assert_eq!(code, Some(0), "{out}{said}");
+    assert_eq!(code, Some(0), "{out}{messages}");
     assert!(out.contains("sink es (sealed-*): 10 events erased"), "{out}");
     assert_eq!(server.count("sealed-*"), 30);
-    assert_eq!(asked(&fixture, &["find"]).0, Some(1));
+    assert_eq!(run_for_client(&fixture, &["find"]).0, Some(1));
 }

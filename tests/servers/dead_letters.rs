@@ -36,11 +36,11 @@ pub fn are_delivered_once_the_mapping_is_fixed(server: &Elasticsearch) {
     let reason = letter["reason"].as_str().unwrap();
     assert!(reason.contains("failed to parse field [number] of type [long]"), "{reason}");
 
-    let (code, _, said) = letters(&fixture, &["replay"]);
-    assert_eq!((code, said.contains("1 rejected again")), (Some(3), true), "{said}");
+    let (code, _, messages) = letters(&fixture, &["replay"]);
+    assert_eq!((code, messages.contains("1 rejected again")), (Some(3), true), "{messages}");
     fixture.configure(&sink("wide-%Y"));
-    let (code, _, said) = letters(&fixture, &["replay"]);
-    assert_eq!((code, said.contains("1 delivered")), (Some(0), true), "{said}");
+    let (code, _, messages) = letters(&fixture, &["replay"]);
+    assert_eq!((code, messages.contains("1 delivered")), (Some(0), true), "{messages}");
     let documents = server.documents("wide-2026");
     assert_eq!(documents.len(), 1);
     assert_eq!(documents[0].1, letter["document"]);

@@ -98,8 +98,8 @@ fn sink(server: &Elasticsearch, index: &str) -> String {
 fn delivers_each_line_once_and_recognises_duplicates(server: &Elasticsearch) {
     let fixture = Fixture::new(&sink(server, "once-%Y.%m.%d"));
     fixture.append("a.log", &lines(1, 0..2500));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     let documents = server.documents("once-*");
     assert_each_once(&documents, 1, 2500);
     let (index, document) = &documents[0];
@@ -116,8 +116,8 @@ fn delivers_each_line_once_and_recognises_duplicates(server: &Elasticsearch) {
 fn takes_packed_bodies(server: &Elasticsearch) {
     let fixture = Fixture::new(&format!("{}\ncompress = true", sink(server, "packed")));
     fixture.append("a.log", &lines(1, 0..5000));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents("packed"), 1, 5000);
 }
 
@@ -130,21 +130,21 @@ fn prepares_the_server(server: &Elasticsearch) {
         let output = program::run(&mut command);
         (output.status.code(), program::text(&output.stdout) + &program::text(&output.stderr))
     };
-    let (code, said) = setup(&fixture);
+    let (code, messages) = setup(&fixture);
     if !server.is_opensearch() {
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("analyzer = \"standard\""), "{said}");
+        assert_eq!(code, Some(1), "{messages}");
+        assert!(messages.contains("analyzer = \"standard\""), "{messages}");
         fixture.configure(&format!("{}\nanalyzer = \"standard\"", sink(server, "prepared-%Y")));
     }
     for _ in 0..2 {
-        let (code, said) = setup(&fixture);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("prepared-*"), "{said}");
+        let (code, messages) = setup(&fixture);
+        assert_eq!(code, Some(0), "{messages}");
+        assert!(messages.contains("prepared-*"), "{messages}");
     }
     // None of these distributions can delete indexes automatically.
     let keeping = Fixture::new(&format!("{}\nkeep = \"30d\"", sink(server, "kept-%Y.%m.%d")));
-    let (code, said) = setup(&keeping);
-    assert_eq!((code, said.contains("remove `keep`")), (Some(1), true), "{said}");
+    let (code, messages) = setup(&keeping);
+    assert_eq!((code, messages.contains("remove `keep`")), (Some(1), true), "{messages}");
     fixture.append("a.log", &lines(1, 0..10));
     assert_eq!(fixture.once().0, Some(0));
     let mapping = server.ask(Method::Get, "prepared-2026/_mapping", "");
@@ -161,9 +161,9 @@ fn keeps_a_rejected_document_as_a_dead_letter(server: &Elasticsearch) {
     fixture.append("a.log", &lines(1, 0..250));
     fixture.append("a.log", "{\"message\":\"bad\",\"writer\":1,\"number\":\"no number\"}\n");
     fixture.append("a.log", &lines(1, 250..499));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("1 event dead-lettered"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(3), "{messages}");
+    assert!(messages.contains("1 event dead-lettered"), "{messages}");
     assert_each_once(&server.documents("typed"), 1, 499);
     let letters = fixture.dead_letters();
     assert_eq!(letters.len(), 1);
@@ -194,8 +194,8 @@ fn waits_for_a_read_only_index_while_the_others_continue(server: &Elasticsearch)
     wait_for("the open index", PATIENCE, || (server.count("even") == MANY as u64).then_some(()));
     assert_eq!(server.count("odd"), 0);
     wait_for("the message", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("read-only") || said.contains("block")).then_some(())
+        let messages = engine.messages();
+        (messages.contains("read-only") || messages.contains("block")).then_some(())
     });
     engine.kill();
     fixture.append("b.log", &lines(3, 0..MANY));
@@ -246,8 +246,8 @@ fn loses_nothing_when_logwarden_is_killed(server: &Elasticsearch) {
     let documents = server.documents("killed");
     fixture
         .assert_bytes_before_cursors_are_delivered(documents.iter().map(|(_, document)| document));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents("killed"), WRITERS, written);
 }
 
@@ -269,8 +269,9 @@ fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
     wait_for("the first events", PATIENCE, || (server.count("restarted") > 500).then_some(()));
     server.kill();
     wait_for("the message", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("cannot reach http") || said.contains("the connection to")).then_some(())
+        let messages = engine.messages();
+        (messages.contains("cannot reach http") || messages.contains("the connection to"))
+            .then_some(())
     });
     writing.join().unwrap();
     server.launch();
@@ -291,7 +292,7 @@ fn a_server_that_is_not_there_yet() {
     wait_for("the archive", PATIENCE, || {
         (program::archived(fixture.home.path(), &state, "*") == 300).then_some(())
     });
-    assert!(engine.said().contains("cannot reach"), "{}", engine.said());
+    assert!(engine.messages().contains("cannot reach"), "{}", engine.messages());
     server.launch();
     wait_for("the server's copy", PATIENCE, || (server.count("late") == 300).then_some(()));
     assert!(engine.terminate().success());
@@ -327,25 +328,28 @@ fn tls_and_passwords() {
     let other = others.path().join("ca.crt");
     for ca in [None, Some(other.as_path())] {
         fixture.configure(&settings(ca, home));
-        let (code, said) = fixture.once();
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("not signed by a trusted authority"), "{said}");
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(1), "{messages}");
+        assert!(messages.contains("not signed by a trusted authority"), "{messages}");
     }
     let pinned = |fingerprint: &str| {
         fixture.configure(&format!("{}ca_fingerprint = \"{fingerprint}\"", settings(None, home)));
     };
     pinned(&"ab".repeat(32));
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("none of its certificates has the configured ca_fingerprint"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
+    assert!(
+        messages.contains("none of its certificates has the configured ca_fingerprint"),
+        "{messages}"
+    );
     pinned(&server.fingerprint());
     assert!(fixture.once().1.contains("rejects the user name"), "trusted, but not authorized");
     fixture.configure(&settings(Some(&server.ca()), home));
     let engine = fixture.engine();
     wait_for("the message", PATIENCE, || {
-        engine.said().contains("rejects the user name").then_some(())
+        engine.messages().contains("rejects the user name").then_some(())
     });
-    assert!(!engine.said().contains("wrong"), "{}", engine.said());
+    assert!(!engine.messages().contains("wrong"), "{}", engine.messages());
     // The new password is used without a restart.
     password(PASSWORD, home);
     wait_for("everything", PATIENCE, || (server.count("secure") == 100).then_some(()));

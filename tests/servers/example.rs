@@ -27,8 +27,8 @@ pub fn ships_months_that_can_be_decrypted_with_the_keys_alone(server: &Elasticse
     let check = program::expect(&mut fixture.beside(&["check"]), 0);
     assert!(check.contains("sink es: ") && check.contains("client"), "{check}");
 
-    let (code, said) = fixture.once();
-    assert_eq!((code, said.contains("es: 2,100 events")), (Some(0), true), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, messages.contains("es: 2,100 events")), (Some(0), true), "{messages}");
     let first = assert_sealed_and_once(&fixture, server);
     let keys = key_files(&fixture);
     assert_eq!(keys.len(), 3);
@@ -38,8 +38,8 @@ pub fn ships_months_that_can_be_decrypted_with_the_keys_alone(server: &Elasticse
         let id = format!("CLIENTID{}", 1 + number % 40);
         fixture.append(name, &line("2021-06-30T20:00:00", &id, "INFO"));
     }
-    let (code, said) = fixture.once();
-    assert_eq!((code, said.contains("es: 60 events")), (Some(0), true), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, messages.contains("es: 60 events")), (Some(0), true), "{messages}");
     let second = assert_sealed_and_once(&fixture, server);
     assert_eq!(second.len(), 2160);
     assert!(first.iter().all(|(place, document)| second[place] == *document), "unchanged");
@@ -193,15 +193,17 @@ fn every_trigger_works(fixture: &Fixture, server: &Elasticsearch) {
     });
     fixture.append(&name, &line(&now, "CLIENTID7", "ERROR").repeat(1000));
     holds(1000);
-    wait_for("an alert", PATIENCE, || engine.said().contains("client firing for").then_some(()));
+    wait_for("an alert", PATIENCE, || {
+        engine.messages().contains("client firing for").then_some(())
+    });
     fixture.append(&name, &line(&now, "CLIENTID8", "ERROR").repeat(5));
     wait_for("another", PATIENCE, || {
-        (engine.said().matches("client firing for tag1.").count() == 2).then_some(())
+        (engine.messages().matches("client firing for tag1.").count() == 2).then_some(())
     });
     assert_eq!(server.count("data,error"), ready + 1000, "they wait for their pass");
     program::expect(&mut fixture.beside(&["ship", "now"]), 0);
     holds(1005);
-    assert!(!engine.said().contains("CLIENTID"), "{}", engine.said());
+    assert!(!engine.messages().contains("CLIENTID"), "{}", engine.messages());
     assert!(engine.terminate().success());
 
     // The same with a shorter interval: fewer events are pending than start a pass.

@@ -89,10 +89,10 @@ pub fn arrive_changed_as_little_as_possible(server: &Elasticsearch) {
             &format!("{{\"time\":\"{time}\",\"message\":\"m\",\"writer\":1,\"number\":{number},{members}}}\n"),
         );
     }
-    let (code, said) = fixture.once();
+    let (code, messages) = fixture.once();
     let letters: Vec<Value> = fixture.dead_letters();
-    assert_eq!((code, letters), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("the field `_id` is sent as `fields._id`"), "{said}");
+    assert_eq!((code, letters), (Some(0), Vec::new()), "{messages}");
+    assert!(messages.contains("the field `_id` is sent as `fields._id`"), "{messages}");
     let documents = server.documents("odd-events");
     assert_eq!(documents.len(), members.len());
     let field = |name: &str| {
@@ -123,11 +123,11 @@ pub fn that_would_be_rejected_forever_block_no_others(server: &Elasticsearch) {
             &format!("{{\"message\":\"bad\",\"writer\":1,\"number\":{number},{member}}}\n"),
         );
     }
-    let (code, said) = fixture.once();
-    assert_eq!((code, fixture.dead_letters().len()), (Some(3), 4), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, fixture.dead_letters().len()), (Some(3), 4), "{messages}");
     fixture.append("a.log", &lines(1, 4..10));
-    let (_, said) = fixture.once();
-    assert_eq!(server.count("refusing"), 6, "{said}");
+    let (_, messages) = fixture.once();
+    assert_eq!(server.count("refusing"), 6, "{messages}");
 }
 
 pub fn wait_for_an_index_at_its_field_limit(server: &Elasticsearch) {
@@ -137,12 +137,12 @@ pub fn wait_for_an_index_at_its_field_limit(server: &Elasticsearch) {
     let fixture = Fixture::new(&sink(server, "narrow-fields"));
     let members: Vec<String> = (0..60).map(|number| format!("\"f{number}\":1")).collect();
     fixture.append("a.log", &format!("{{\"message\":\"m\",\"writer\":1,{}}}\n", members.join(",")));
-    let (code, said) = fixture.once();
-    assert_eq!((code, fixture.dead_letters().len()), (Some(1), 0), "{said}");
-    assert!(said.contains("the index has reached a limit"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, fixture.dead_letters().len()), (Some(1), 0), "{messages}");
+    assert!(messages.contains("the index has reached a limit"), "{messages}");
     server.ask(Method::Put, "narrow-fields/_settings", &limit(1_000));
-    let (code, said) = fixture.once();
-    assert_eq!((code, server.count("narrow-fields")), (Some(0), 1), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, server.count("narrow-fields")), (Some(0), 1), "{messages}");
 }
 
 pub fn wait_for_a_server_at_its_shard_limit(server: &Elasticsearch) {
@@ -153,12 +153,12 @@ pub fn wait_for_a_server_at_its_shard_limit(server: &Elasticsearch) {
     limit(json!(1));
     let fixture = Fixture::new(&sink(server, "one-too-many"));
     fixture.append("a.log", &lines(1, 0..10));
-    let (code, said) = fixture.once();
+    let (code, messages) = fixture.once();
     limit(Value::Null);
-    assert_eq!((code, fixture.dead_letters().len()), (Some(1), 0), "{said}");
-    assert!(said.contains("shards open"), "{said}");
-    let (code, said) = fixture.once();
-    assert_eq!((code, server.count("one-too-many")), (Some(0), 10), "{said}");
+    assert_eq!((code, fixture.dead_letters().len()), (Some(1), 0), "{messages}");
+    assert!(messages.contains("shards open"), "{messages}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, server.count("one-too-many")), (Some(0), 10), "{messages}");
 }
 
 pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
@@ -173,7 +173,9 @@ pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
     let fixture = Fixture::new(&format!("{}\n{route}", sink(server, "with-primary")));
     fixture.append("a.log", &lines(1, 0..2));
     let engine = fixture.engine();
-    wait_for("the first message", PATIENCE, || engine.said().contains("no primary").then_some(()));
+    wait_for("the first message", PATIENCE, || {
+        engine.messages().contains("no primary").then_some(())
+    });
     let since = Instant::now();
     fixture.append("a.log", &lines(2, 0..50));
     fixture.append("a.log", &lines(1, 2..50));

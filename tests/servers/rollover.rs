@@ -23,11 +23,11 @@ pub fn nothing_is_sent_to_an_alias_and_the_reason_is_reported(server: &Elasticse
     for (alias, index) in [("turns", "turns-000001"), ("one", "one-index")] {
         let fixture = Fixture::new(&sink(&server.url(), alias));
         fixture.append("a.log", &lines(1, 0..100));
-        let (code, said) = fixture.once();
+        let (code, messages) = fixture.once();
         let words = format!(
             "{alias} is an alias (for {index}): after a rollover, a retry would store events twice"
         );
-        assert!(code == Some(1) && said.contains(&words), "{said}");
+        assert!(code == Some(1) && messages.contains(&words), "{messages}");
         assert_eq!(server.count(alias), 0);
         let output = program::run(&mut fixture.beside(&["check"]));
         assert!(program::text(&output.stdout).contains(&words), "{output:?}");
@@ -35,8 +35,8 @@ pub fn nothing_is_sent_to_an_alias_and_the_reason_is_reported(server: &Elasticse
     server.ask(Method::Post, "turns/_rollover", "");
     let fixture = Fixture::new(&sink(&server.url(), "turns"));
     fixture.append("a.log", &lines(1, 0..100));
-    let (_, said) = fixture.once();
-    assert!(said.contains("is an alias (for turns-000001, turns-000002)"), "{said}");
+    let (_, messages) = fixture.once();
+    assert!(messages.contains("is an alias (for turns-000001, turns-000002)"), "{messages}");
     // With `allow_rollover`, delivery is at least once.
     fixture.configure(&format!("{}allow_rollover = true", sink(&server.url(), "turns")));
     assert_eq!(fixture.once().0, Some(0));
@@ -64,7 +64,7 @@ pub fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server: 
     proxy.set(Fault::None);
     send_signal(engine.id(), "USR1");
     wait_for("the message", PATIENCE, || {
-        engine.said().contains("rolls-app is a data stream").then_some(())
+        engine.messages().contains("rolls-app is a data stream").then_some(())
     });
     assert!(engine.terminate().success());
     assert_eq!(fixture.once().0, Some(1));
@@ -83,8 +83,8 @@ pub fn a_lost_reply_of_an_index_duplicates_nothing(server: &Elasticsearch) {
     proxy.set(Fault::None);
     send_signal(engine.id(), "USR1");
     assert!(engine.terminate().success());
-    let (code, said) = fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     let documents = server.documents("lost-*");
     assert_each_once(documents.iter().map(|(_, document)| document), 1, 500);
     let delivered = documents.iter().map(|(_, document)| document);

@@ -15,12 +15,12 @@ use crate::steps;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The directory is moved here while another one takes its place.
-fn aside(months: &Months) -> PathBuf {
+fn moved_directory(months: &Months) -> PathBuf {
     months.fixture.path("aside")
 }
 
 /// A copy of the directory from the time when only April had a key.
-fn old(months: &Months) -> PathBuf {
+fn old_copy(months: &Months) -> PathBuf {
     months.fixture.path("old")
 }
 
@@ -28,20 +28,20 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-fn empty(directory: &Path) {
+fn create_empty(directory: &Path) {
     fs::create_dir(directory).unwrap();
     set_mode(directory, 0o700);
 }
 
 fn move_aside(months: &Months) {
-    fs::rename(&months.keys, aside(months)).unwrap();
+    fs::rename(&months.keys, moved_directory(months)).unwrap();
 }
 
 fn put_directory_back(months: &Months) {
     if months.keys.exists() {
         fs::remove_dir_all(&months.keys).unwrap();
     }
-    fs::rename(aside(months), &months.keys).unwrap();
+    fs::rename(moved_directory(months), &months.keys).unwrap();
 }
 
 /// Names in the directory; empty if it does not exist.
@@ -102,14 +102,14 @@ const LOSSES: [Loss; 5] = [
         "empty",
         |months| {
             move_aside(months);
-            empty(&months.keys);
+            create_empty(&months.keys);
         },
         [1, 1, 0],
     ),
     (
         "emptied",
         |months| {
-            copy(&months.keys, &aside(months));
+            copy(&months.keys, &moved_directory(months));
             for name in names_in(&months.keys) {
                 fs::remove_file(months.keys.join(name)).unwrap();
             }
@@ -120,7 +120,7 @@ const LOSSES: [Loss; 5] = [
         "an old copy",
         |months| {
             move_aside(months);
-            copy(&old(months), &months.keys);
+            copy(&old_copy(months), &months.keys);
         },
         [2, 1, 0],
     ),
@@ -140,14 +140,14 @@ const LOSSES: [Loss; 5] = [
 ];
 
 /// April and May each have a key and a line.
-fn begun(directory: &str) -> Months {
+fn with_keys_of_april_and_may(directory: &str) -> Months {
     let mut months = match directory {
         DEFAULT => Months::with_keys_in(DEFAULT),
         _ => Months::new(),
     };
     months.append(&["Apr"]);
     assert_eq!(months.fixture.once().0, Some(0));
-    copy(&months.keys, &old(&months));
+    copy(&months.keys, &old_copy(&months));
     months.append(&["May"]);
     assert_eq!(months.fixture.once().0, Some(0));
     months
@@ -156,7 +156,7 @@ fn begun(directory: &str) -> Months {
 /// Waits until files are waiting and a later line without a need for a key was delivered: then each file was tried.
 fn wait_for_a_try(months: &Months, engine: &program::Engine) {
     wait_for("a file waits", PATIENCE, || {
-        engine.said().contains("is paused, so that nothing leaves in plain text").then_some(())
+        engine.messages().contains("is paused, so that nothing leaves in plain text").then_some(())
     });
     let before = months.delivered("Dec");
     let time = jiff::Timestamp::now();
@@ -170,7 +170,7 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
     for directory in ["keys", DEFAULT] {
         for (name, lose, expected) in LOSSES {
             let name = format!("{directory}: {name}");
-            let mut months = begun(directory);
+            let mut months = with_keys_of_april_and_may(directory);
             let engine = months.fixture.engine();
             months.append(&["Apr"]);
             wait_for("April", PATIENCE, || (months.delivered("Apr") == 2).then_some(()));
@@ -180,7 +180,7 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
             months.append(&["Apr", "May", "Jun"]);
             wait_for_a_try(&months, &engine);
             let [april, may, june] = expected;
-            assert_eq!(delivered(&months), [april + 1, may, june], "{name}: {}", engine.said());
+            assert_eq!(delivered(&months), [april + 1, may, june], "{name}: {}", engine.messages());
             assert_eq!(keys_in(&months.keys), there, "{name}: no key was created");
             assert_eq!(
                 months.keys.exists(),
@@ -206,13 +206,13 @@ fn months_wait_while_the_directory_is_lost_under_a_running_engine() {
 fn months_wait_where_the_directory_was_lost_before_the_start() {
     for directory in ["keys", DEFAULT] {
         for (name, lose, expected) in LOSSES {
-            let mut months = begun(directory);
+            let mut months = with_keys_of_april_and_may(directory);
             lose(&months);
             let there = keys_in(&months.keys);
             months.append(&["Apr", "May", "Jun"]);
-            let (code, said) = months.fixture.once();
-            assert_eq!(code, Some(1), "{directory}: {name}: {said}");
-            assert_eq!(delivered(&months), expected, "{directory}: {name}: {said}");
+            let (code, messages) = months.fixture.once();
+            assert_eq!(code, Some(1), "{directory}: {name}: {messages}");
+            assert_eq!(delivered(&months), expected, "{directory}: {name}: {messages}");
             assert_eq!(keys_in(&months.keys), there, "{directory}: {name}: no key was made");
             put_directory_back(&months);
             assert_eq!(months.fixture.once().0, Some(0), "{directory}: {name}");
@@ -227,7 +227,7 @@ fn months_wait_where_the_directory_was_lost_before_the_start() {
 fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
     let mut months = Months::new();
     let real = months.fixture.path("real");
-    empty(&real);
+    create_empty(&real);
     let mount = |arguments: &[&Path]| {
         let (command, arguments) = arguments.split_first().unwrap();
         let done = Command::new(command).args(arguments).output();
@@ -277,7 +277,7 @@ fn months_wait_while_the_disk_of_the_directory_is_not_mounted() {
 /// Two engines, each with its own state, share the directory.
 #[test]
 fn two_engines_that_share_a_directory_both_wait_for_it() {
-    let mut months = begun("keys");
+    let mut months = with_keys_of_april_and_may("keys");
     let config = fs::read_to_string(months.fixture.path("config.toml")).unwrap();
     let other = config.replace("out.jsonl", "other.jsonl");
     fs::write(months.fixture.path("other.toml"), other).unwrap();
@@ -294,7 +294,7 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
     };
     wait_for("both", PATIENCE, || (lines("out.jsonl") + lines("other.jsonl") == 4).then_some(()));
     fs::rename(&months.keys, months.fixture.path("aside")).unwrap();
-    empty(&months.keys);
+    create_empty(&months.keys);
     let number = months.number;
     for (more, month) in ["Apr", "May", "Jun"].iter().enumerate() {
         let line = leaks::line("CLIENTID9", number + more + 1);
@@ -302,7 +302,7 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
     }
     for engine in [&engine, &second] {
         wait_for("a file waits", PATIENCE, || {
-            engine.said().contains("waits; nothing").then_some(())
+            engine.messages().contains("waits; nothing").then_some(())
         });
     }
     wait_for_a_try(&months, &engine);
@@ -325,7 +325,7 @@ fn two_engines_that_share_a_directory_both_wait_for_it() {
 /// Only the list is lost, or only the list is left.
 #[test]
 fn a_list_without_keys_and_keys_without_a_list_are_distinguished() {
-    let mut months = begun("keys");
+    let mut months = with_keys_of_april_and_may("keys");
     fs::remove_file(months.key("used")).unwrap();
     months.append(&["Apr", "May", "Jun"]);
     assert_eq!(months.fixture.once().0, Some(0));
@@ -339,9 +339,9 @@ fn a_list_without_keys_and_keys_without_a_list_are_distinguished() {
     for output in ["out.jsonl", "out.jsonl.cursor"] {
         fs::remove_file(months.fixture.path(output)).unwrap();
     }
-    let (code, said) = months.fixture.once();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("was used but is missing"), "{said}");
+    let (code, messages) = months.fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
+    assert!(messages.contains("was used but is missing"), "{messages}");
     assert_eq!(delivered(&months), [0; 3]);
     assert_eq!(keys_in(&months.keys), BTreeSet::new());
     fs::remove_dir_all(&months.keys).unwrap();
@@ -353,12 +353,12 @@ fn a_list_without_keys_and_keys_without_a_list_are_distinguished() {
 
 #[test]
 fn commands_know_a_new_key_as_soon_as_the_state_does() {
-    let mut months = begun("keys");
+    let mut months = with_keys_of_april_and_may("keys");
     let engine = months.fixture.engine();
     months.append(&["Jun"]);
     wait_for("June", PATIENCE, || (months.delivered("Jun") == 1).then_some(()));
-    fs::rename(&months.keys, aside(&months)).unwrap();
-    empty(&months.keys);
+    fs::rename(&months.keys, moved_directory(&months)).unwrap();
+    create_empty(&months.keys);
     let check = program::run(&mut months.fixture.beside(&["keys", "check"]));
     assert_eq!(check.status.code(), Some(1));
     for month in ["2021_April", "2021_May", "2021_June"] {
@@ -373,8 +373,8 @@ fn lose_at_random(months: &Months, random: &mut Random) {
     move_aside(months);
     match random.below(3) {
         0 => {}
-        1 => empty(&months.keys),
-        _ => copy(&old(months), &months.keys),
+        1 => create_empty(&months.keys),
+        _ => copy(&old_copy(months), &months.keys),
     }
 }
 
@@ -406,7 +406,7 @@ fn assert_one_existing_key_per_month(months: &Months, when: &str) {
 #[test]
 fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_per_month() {
     let mut random = Random(seed("lost_directory"));
-    let months = begun("keys");
+    let months = with_keys_of_april_and_may("keys");
     let mut lines = 2;
     for round in 0..20 {
         let engine = months.fixture.engine();
@@ -423,8 +423,8 @@ fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_per_month() {
         put_directory_back(&months);
         assert_one_existing_key_per_month(&months, &format!("round {round}"));
     }
-    let (code, said) = months.fixture.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = months.fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     let out = fs::read_to_string(months.fixture.path("out.jsonl")).unwrap();
     assert_eq!(out.lines().count(), lines, "every line once");
     assert_one_existing_key_per_month(&months, "at the end");
@@ -435,7 +435,7 @@ fn kills_around_a_new_key_and_a_lost_directory_leave_one_key_per_month() {
 /// empty.
 #[test]
 fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
-    let months = begun("keys");
+    let months = with_keys_of_april_and_may("keys");
     if !steps::can_trace(months.fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
@@ -455,7 +455,7 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
             if names_in(&months.keys) != names && sealed_with(&months).len() == sealed {
                 kills += 1;
                 move_aside(&months);
-                empty(&months.keys);
+                create_empty(&months.keys);
                 assert_eq!(months.fixture.once().0, Some(1), "{call} {number}");
                 assert_eq!(names_in(&months.keys), BTreeSet::new(), "{call} {number}");
                 put_directory_back(&months);
@@ -473,7 +473,7 @@ fn killed_at_every_durable_step_of_a_new_key_before_the_directory_is_lost() {
 /// A disk error, or a full disk, at any call that makes a key and its name in the list durable.
 #[test]
 fn a_failed_call_leaves_no_token_under_a_key_that_is_missing_or_unlisted() {
-    let months = begun("keys");
+    let months = with_keys_of_april_and_may("keys");
     if !steps::can_trace(months.fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;

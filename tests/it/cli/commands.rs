@@ -106,8 +106,8 @@ fn an_unknown_field_is_named_once_with_a_suggestion() {
             program.run(&[&["search", query, "--state-dir", "durable"], path].concat())
         };
         let outcome = search("levle:error or levle:fatal").exits(1);
-        let said: Vec<&str> = outcome.err.lines().collect();
-        assert_eq!(said, ["logwarden: no event has a field `levle`; did you mean `level`?"]);
+        let messages: Vec<&str> = outcome.err.lines().collect();
+        assert_eq!(messages, ["logwarden: no event has a field `levle`; did you mean `level`?"]);
         search("stauts:500").exits(1).says("did you mean `status`?");
         assert_eq!(search("status:404").exits(1).err, "");
     }

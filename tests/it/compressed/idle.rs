@@ -19,7 +19,7 @@ const NAME: &str = "app.log.1.gz";
 const LINES: usize = 20_000;
 
 /// Bytes of all copies.
-fn room(fixture: &Fixture) -> u64 {
+fn bytes_of_copies(fixture: &Fixture) -> u64 {
     let directory = fixture.directory.path().join("intake");
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
     let copies = open
@@ -28,14 +28,14 @@ fn room(fixture: &Fixture) -> u64 {
     copies.map(|copy| copy.len()).sum()
 }
 
-/// Longer than an unused copy is kept.
-fn a_while_passes(clock: &SteppedClock) {
+/// Advances the clock by more than the time for which an unused copy is kept.
+fn expire_idle_copies(clock: &SteppedClock) {
     clock.pass(Duration::from_secs(6));
 }
 
 fn until_idle(fixture: &mut Fixture, clock: &SteppedClock) {
-    a_while_passes(clock);
-    fixture.until("its disk space is free", |fixture| room(fixture) == 0);
+    expire_idle_copies(clock);
+    fixture.until("its disk space is free", |fixture| bytes_of_copies(fixture) == 0);
 }
 
 fn with_file(name: &str, clock: &Arc<SteppedClock>) -> Fixture {
@@ -50,11 +50,11 @@ fn with_file(name: &str, clock: &Arc<SteppedClock>) -> Fixture {
 /// A file that all consumers have read, and whose copy is empty.
 fn idle(clock: &Arc<SteppedClock>) -> Fixture {
     let mut fixture = with_file(NAME, clock);
-    assert_eq!(room(&fixture), lines("a", 0..LINES).len() as u64);
+    assert_eq!(bytes_of_copies(&fixture), lines("a", 0..LINES).len() as u64);
     until_idle(&mut fixture, clock);
     // A reload with the same sources empties the cache of batches.
     fixture.log().set_sources(vec![fixture.source()]);
-    assert_eq!(room(&fixture), 0);
+    assert_eq!(bytes_of_copies(&fixture), 0);
     fixture
 }
 
@@ -140,12 +140,13 @@ fn a_copy_is_kept_as_long_as_a_consumer_needs_it() {
         let at = if offset == size { offset - 1 } else { offset };
         fixture.store().put_cursor("late", "*", Cursor { generation, offset: at });
     }
-    a_while_passes(&clock);
-    fixture.until("the disk space of the other is free", |fixture| room(fixture) == size);
+    expire_idle_copies(&clock);
+    fixture
+        .until("the disk space of the other is free", |fixture| bytes_of_copies(fixture) == size);
     for Cursor { generation, offset } in fixture.log().ends() {
         fixture.store().put_cursor("late", "*", Cursor { generation, offset });
     }
-    fixture.until("the disk space of this one is free", |fixture| room(fixture) == 0);
+    fixture.until("the disk space of this one is free", |fixture| bytes_of_copies(fixture) == 0);
 }
 
 #[test]
@@ -168,11 +169,12 @@ fn a_screen_reads_existing_and_removed_copies() {
     assert_eq!(last(&mut view), Some(line("a", LINES - 1)));
     fixture.append("other.gz", gzip(lines("b", 0..10).as_bytes()));
     fixture.until("the other", |fixture| fixture.consumer.events.len() == LINES + 10);
-    a_while_passes(&clock);
+    expire_idle_copies(&clock);
     let size = lines("a", 0..LINES).len() as u64;
-    fixture.until("the disk space of the other is free", |fixture| room(fixture) == size);
+    fixture
+        .until("the disk space of the other is free", |fixture| bytes_of_copies(fixture) == size);
     drop(view);
-    fixture.until("the disk space of this one is free", |fixture| room(fixture) == 0);
+    fixture.until("the disk space of this one is free", |fixture| bytes_of_copies(fixture) == 0);
 }
 
 #[test]
@@ -253,10 +255,10 @@ fn a_file_with_the_same_beginning_is_distinguished_from_an_idle_copy() {
     // The same first line, another second one: known without the copy.
     fixture.append("other.log", line("a", 0) + "\n" + &lines("b", 0..100));
     fixture.until("the other", |fixture| fixture.consumer.events.len() == LINES + 101);
-    assert_eq!(room(&fixture), 0);
+    assert_eq!(bytes_of_copies(&fixture), 0);
     // The same content in another file is a file of its own, as if the copy were not idle.
     fixture.append("restored.log", lines("a", 0..LINES));
-    fixture.until("it is compared", |fixture| room(fixture) > 0);
+    fixture.until("it is compared", |fixture| bytes_of_copies(fixture) > 0);
     fixture.until("all", |fixture| fixture.consumer.events.len() >= 2 * LINES + 101);
     until_idle(&mut fixture, &clock);
     assert_eq!(fixture.consumer.events.len(), 2 * LINES + 101);

@@ -82,7 +82,7 @@ impl<'a> Account<'a> {
 
     fn candidates(&self, events: &[&TakenEvent]) -> Vec<StreamId> {
         let fits = |stream: &StreamId| {
-            events.iter().all(|event| self.fits(*stream, event) && self.was_there(*stream, event))
+            events.iter().all(|event| self.fits(*stream, event) && self.existed(*stream, event))
         };
         (0..self.world.streams.len()).filter(fits).collect()
     }
@@ -95,8 +95,8 @@ impl<'a> Account<'a> {
     }
 
     /// The stream, or the one that it was copied from, existed when the event was taken.
-    fn was_there(&self, stream: StreamId, event: &TakenEvent) -> bool {
-        let of_parent = |(parent, len)| event.bounds.1 <= len && self.was_there(parent, event);
+    fn existed(&self, stream: StreamId, event: &TakenEvent) -> bool {
+        let of_parent = |(parent, len)| event.bounds.1 <= len && self.existed(parent, event);
         stream < event.taken.streams || self.world.streams[stream].parent.is_some_and(of_parent)
     }
 
@@ -274,15 +274,15 @@ impl<'a> Account<'a> {
             }
         }
         let least: u64 = gone.values().map(|(bytes, _)| *bytes as u64).sum();
-        let said: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
-        if said >= least {
+        let reported: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
+        if reported >= least {
             return Ok(());
         }
         let streams: std::collections::BTreeSet<StreamId> =
             gone.values().map(|(_, stream)| *stream).collect();
         let text = format!(
-            "{said} lost bytes were reported to {}, but {least} were seen and no file holds them: \
-             streams {streams:?}, {:?}; generations {:?}; {}",
+            "{reported} lost bytes were reported to {}, but {least} were seen and no file holds \
+             them: streams {streams:?}, {:?}; generations {:?}; {}",
             self.consumer,
             gone.keys().map(|piece| self.world.pieces[*piece].shown()).collect::<Vec<_>>(),
             self.streams,
@@ -323,7 +323,7 @@ pub fn not_overcounted(
     confirmed: &BTreeMap<StreamId, u64>,
     lost: &[Lost],
 ) -> Result<(), Failure> {
-    let said: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
+    let reported: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
     let mut most = 0;
     for (number, stream) in world.streams.iter().enumerate() {
         if let Some(from) = stream.destroyed_from {
@@ -333,14 +333,14 @@ pub fn not_overcounted(
         // A copy that is read as a file of its own can be lost on its own.
         most += stream.twins.iter().max().unwrap_or(&0) * stream.gone as u64;
     }
-    if said <= most {
+    if reported <= most {
         return Ok(());
     }
     let places: Vec<String> =
         (0..world.streams.len()).map(|stream| world.whereabouts(stream)).collect();
     let text = format!(
-        "{said} lost bytes were reported to {consumer} in this run ({lost:?}), but at most {most} \
-         were lost: {}",
+        "{reported} lost bytes were reported to {consumer} in this run ({lost:?}), but at most \
+         {most} were lost: {}",
         places.join("; ")
     );
     Err(Failure::new(Kind::Overcounted(consumer), text))

@@ -101,8 +101,8 @@ fn a_requested_check_finds_bytes_written_before_it() {
     for round in 1..4 {
         fixture.append("a.log", lines("a", round * 10..round * 10 + 10));
         fixture.append(&format!("b{round}.log"), lines("b", round * 10..round * 10 + 10));
-        let look = fixture.log().request_check();
-        wait_for("the look", PATIENCE, || fixture.log().is_check_done(look).then_some(()));
+        let check = fixture.log().request_check();
+        wait_for("the check", PATIENCE, || fixture.log().is_check_done(check).then_some(()));
         fixture.drain();
         assert_eq!(fixture.consumer.events.len(), 10 + round * 20);
     }

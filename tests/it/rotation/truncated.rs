@@ -162,9 +162,9 @@ fn hole_of(first: usize) {
     assert_eq!((behind_hole.bounds.0, behind_hole.bounds.1), (hole, last.bounds.0));
     assert_eq!(last.text, line("a", first + 1));
     assert_eq!(fixture.consumer.lost, 0);
-    let said = format!("{} NUL bytes were skipped", logwarden::base::bytes::count(hole));
+    let messages = format!("{} NUL bytes were skipped", logwarden::base::bytes::count(hole));
     fixture.until("the notice", |fixture| {
-        fixture.log().notices().iter().any(|notice| notice.text.contains(&said))
+        fixture.log().notices().iter().any(|notice| notice.text.contains(&messages))
     });
     fixture.restart();
     fixture.drain();
