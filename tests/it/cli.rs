@@ -65,7 +65,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    fn says(self, text: &str) -> Self {
+    fn reports(self, text: &str) -> Self {
         assert!(self.err.contains(text), "{text:?} in {self:#?}");
         self
     }
@@ -128,7 +128,7 @@ fn broken_toml_is_reported_with_its_position() {
     let program = Program::new();
     let file = program.write("broken.toml", "[ship]\nstart = \n[rule]\nerrors = 3\n");
     let outcome = program.run(&["--config", &file, "check"]).exits(2);
-    outcome.says(&format!("{file}:2:9: ")).says(":4:10: rule.errors: expected a table");
+    outcome.reports(&format!("{file}:2:9: ")).reports(":4:10: rule.errors: expected a table");
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn a_wrong_variable_is_reported_like_a_wrong_line() {
     );
     outcome
         .exits(2)
-        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected an integer")
-        .says("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
+        .reports("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected an integer")
+        .reports("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
 }
 
 #[test]
@@ -220,13 +220,13 @@ fn init_writes_a_configuration_that_works_and_never_overwrites_one() {
     let program = Program::new();
     let log = program.write("a \"log\".log", "hello\n");
     let file = program.path("new/own.toml").display().to_string();
-    program.run(&["--config", &file, "init", &log]).exits(0).says("wrote");
+    program.run(&["--config", &file, "init", &log]).exits(0).reports("wrote");
     program
         .run(&["check", "--config", &file])
         .exits(0)
         .prints(&format!("ok    source logs {log}: readable"));
     let written = std::fs::read_to_string(&file).unwrap();
-    program.run(&["--config", &file, "init"]).exits(2).says("already exists");
+    program.run(&["--config", &file, "init"]).exits(2).reports("already exists");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
 
     program.run(&["init"]).exits(0);
@@ -247,14 +247,14 @@ fn check_reports_unusable_directories_and_files() {
         .prints("ERROR state directory file/state: file is not a directory; choose another with --state-dir")
         .prints("ok    source app none.log: not found; picked up when created")
         .prints("ok    source app no*.log: no match; files are picked up when created")
-        .says("notifier.ops has no effect in this version");
+        .reports("notifier.ops has no effect in this version");
 }
 
 #[test]
 fn wrong_usage_exits_with_2_and_advice() {
     let program = Program::new();
     let check = |arguments: &[&str], text: &str| {
-        program.run(arguments).exits(2).says(text);
+        program.run(arguments).exits(2).reports(text);
     };
     check(&[], "nothing to follow");
     check(&["nosuch.log"], "nosuch.log: no such file (to wait for it");
@@ -421,13 +421,13 @@ fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
     program
         .run(&["stats", ".", &empty, &file])
         .exits(1)
-        .says(". is a directory; name the files in it")
+        .reports(". is a directory; name the files in it")
         .prints("format  empty")
         .prints("events  3");
     program
         .run(&["parse", "--format", "pyton", &file])
         .exits(2)
-        .says("unknown format `pyton`; did you mean `python`?");
+        .reports("unknown format `pyton`; did you mean `python`?");
 }
 
 #[test]
@@ -469,12 +469,12 @@ fn generated_logs_are_the_same_for_the_same_seed_and_understood() {
     program
         .run(&["generate", "web", "--start", "soon"])
         .exits(2)
-        .says("--start `soon`: expected a time");
-    program.run(&["generate", "web", "--rate", "0"]).exits(2).says("above 0");
+        .reports("--start `soon`: expected a time");
+    program.run(&["generate", "web", "--rate", "0"]).exits(2).reports("above 0");
     program
         .run(&["generate", "web", "--out", "generated.log/web.log"])
         .exits(1)
-        .says("cannot open generated.log/web.log for writing");
+        .reports("cannot open generated.log/web.log for writing");
 }
 
 #[test]
@@ -529,7 +529,7 @@ fn a_wrong_search_is_answered_with_advice() {
         program
             .run(&[&["search", "--state-dir", "durable"], arguments].concat())
             .exits(code)
-            .says(text);
+            .reports(text);
     };
     check(&["level:eror", &file], 2, "query, column 7: `eror` is not a valid level");
     check(&["x", "--since", "soon"], 2, "--since `soon`: expected a time");

@@ -45,7 +45,7 @@ impl Fixture {
         );
         fs::write(fixture.path("config.toml"), config).unwrap();
         let server = fixture.server.clone();
-        fixture.server.other(move |asked, body| answer(&server, asked, body));
+        fixture.server.reply_to_others(move |asked, body| answer(&server, asked, body));
         fixture
     }
 
@@ -187,7 +187,7 @@ fn find_prints_the_number_per_target_and_the_newest_events() {
     let (out, _) = fixture.run_expecting(&["find", "--client", "clientid2"], 1);
     assert_eq!(out, "archive: 0 events\nsink es (error,logwarden-*): 0 events\n");
     fixture.run_expecting(&["find", "--client", " "], 2);
-    fixture.server.other(|_, _| {
+    fixture.server.reply_to_others(|_, _| {
         (403, json!({"error": {"type": "security_exception", "reason": "no"}, "status": 403}))
     });
     let (out, err) = fixture.run_expecting(&["find", "--client", "CLIENTID2", "--limit", "0"], 1);
@@ -325,7 +325,9 @@ fn erase_typing(fixture: &Fixture, answer: &str) -> String {
 fn erase_requires_typing_the_id_and_deletes_dead_letters_that_hold_it() {
     let fixture = Fixture::new();
     fixture.server.reply_to_items(|_, document| match document["message"].as_str() {
-        Some("d" | "e") => RejectingElasticsearch::refuse(400, "document_parsing_exception", "no"),
+        Some("d" | "e") => {
+            RejectingElasticsearch::rejection(400, "document_parsing_exception", "no")
+        }
         _ => None,
     });
     let mut config = fs::read_to_string(fixture.path("config.toml")).unwrap();

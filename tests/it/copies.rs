@@ -50,7 +50,7 @@ fn an_original_opened_after_its_copy_is_a_file_of_its_own() {
 }
 
 #[test]
-fn a_file_that_holds_only_what_was_read_from_another_says_so() {
+fn a_file_that_only_repeats_another_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let (state, log) = (home.path().join("state"), home.path().join("app.log"));
     let once = |name: &str| {

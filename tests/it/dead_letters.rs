@@ -41,7 +41,9 @@ impl Fixture {
             let wrong = document["number"].is_string();
             let reason = format!("failed to parse field [number] of {}", document["number"]);
             wrong
-                .then(|| RejectingElasticsearch::refuse(400, "document_parsing_exception", &reason))
+                .then(|| {
+                    RejectingElasticsearch::rejection(400, "document_parsing_exception", &reason)
+                })
                 .flatten()
         });
         fixture
@@ -205,7 +207,7 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
 }
 
 /// Rejects every tenth event. The first item of each run reports its arrival and waits to be released.
-fn refuse_every_tenth(server: &RejectingElasticsearch) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+fn reject_every_tenth(server: &RejectingElasticsearch) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (arrived, arrival) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let mut gate = Some((arrived, released));
@@ -216,7 +218,7 @@ fn refuse_every_tenth(server: &RejectingElasticsearch) -> (mpsc::Receiver<()>, m
         }
         let refused = document["number"].as_u64().unwrap() % 10 == 7;
         refused
-            .then(|| RejectingElasticsearch::refuse(400, "document_parsing_exception", "no"))
+            .then(|| RejectingElasticsearch::rejection(400, "document_parsing_exception", "no"))
             .flatten()
     });
     (arrival, release)
@@ -234,7 +236,7 @@ fn truncate(path: &Path) {
 #[test]
 fn events_rejected_after_their_log_was_truncated_are_kept() {
     let fixture = Fixture::new("");
-    let (arrival, release) = refuse_every_tenth(&fixture.server);
+    let (arrival, release) = reject_every_tenth(&fixture.server);
     let text: Vec<String> = (0..1000).map(|number| line("info", &number.to_string())).collect();
     fixture.append(&text.join("\n"));
     let engine = fixture.engine();
@@ -262,7 +264,7 @@ fn a_kill_around_a_truncation_and_a_rejection_never_loses_events_silently() {
     let mut random = Random(program::seed("refused"));
     for round in 0..20 {
         let fixture = Fixture::new("");
-        let (arrival, release) = refuse_every_tenth(&fixture.server);
+        let (arrival, release) = reject_every_tenth(&fixture.server);
         let all: Vec<String> = (0..300).map(|number| line("info", &number.to_string())).collect();
         fixture.append(&all.join("\n"));
         let engine = fixture.engine();

@@ -398,7 +398,7 @@ fn one_index_that_accepts_nothing() {
     ] {
         let server = RejectingElasticsearch::start();
         server.reply_to_items(move |index, _| match index {
-            "shut" => RejectingElasticsearch::refuse(status, kind, "no"),
+            "shut" => RejectingElasticsearch::rejection(status, kind, "no"),
             _ => None,
         });
         let route = "index = \"open\"\n[[sink.es.route]]\nwhere = \"writer:2\"\nindex = \"shut\"";

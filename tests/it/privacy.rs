@@ -20,7 +20,7 @@ fn no_id_is_found_in_any_output_and_each_can_be_decrypted() {
         let reason = format!("failed to parse field [number] of {document}");
         let wrong = document["number"].is_string();
         wrong
-            .then(|| RejectingElasticsearch::refuse(400, "document_parsing_exception", &reason))
+            .then(|| RejectingElasticsearch::rejection(400, "document_parsing_exception", &reason))
             .flatten()
     });
     let sink = format!("urls = [\"{}\"]", server.url);

@@ -120,7 +120,7 @@ impl RejectingElasticsearch {
     }
 
     /// Sets the function that answers all other requests: `PUT /path` and body → status and body.
-    pub fn other(&self, other: impl FnMut(&str, &str) -> (u16, Value) + Send + 'static) {
+    pub fn reply_to_others(&self, other: impl FnMut(&str, &str) -> (u16, Value) + Send + 'static) {
         *self.shared.other.lock().unwrap() = Box::new(other);
     }
 
@@ -149,7 +149,7 @@ impl RejectingElasticsearch {
     }
 
     /// The reply that rejects a document.
-    pub fn refuse(status: u16, kind: &str, reason: &str) -> Option<Value> {
+    pub fn rejection(status: u16, kind: &str, reason: &str) -> Option<Value> {
         Some(json!({"status": status, "error": {"type": kind, "reason": reason}}))
     }
 

@@ -31,7 +31,7 @@ fn record_requests(
 ) -> Arc<Mutex<Vec<(String, Value)>>> {
     let all: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
     let noted = all.clone();
-    server.other(move |asked, body| {
+    server.reply_to_others(move |asked, body| {
         let body = serde_json::from_str(body).unwrap_or(Value::Null);
         noted.lock().unwrap().push((asked.to_owned(), body));
         answer(asked)

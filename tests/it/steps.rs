@@ -49,7 +49,9 @@ impl Fixture {
             let refused = document["number"].as_u64().is_some_and(|it| it.is_multiple_of(REFUSED));
             let reason = "failed to parse";
             refused
-                .then(|| RejectingElasticsearch::refuse(400, "document_parsing_exception", reason))
+                .then(|| {
+                    RejectingElasticsearch::rejection(400, "document_parsing_exception", reason)
+                })
                 .flatten()
         });
         let home = fixture.home.path().display();

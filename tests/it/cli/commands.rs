@@ -14,7 +14,7 @@ fn a_missing_path_is_code_2_in_every_command() {
         &["search", "x", "none.log"],
         &["keys", "import", "2021_April", "none.log"],
     ] {
-        let outcome = program.run(arguments).exits(2).says("none.log: no such file");
+        let outcome = program.run(arguments).exits(2).reports("none.log: no such file");
         assert_eq!(outcome.out, "", "{arguments:?}");
     }
 }
@@ -35,7 +35,7 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
             .prints(&format!("ERROR sink out: {wrong}"));
         if !starts {
             let once = ["--no-ui", "--once"];
-            program.run(&[&global[..], &once[..]].concat()).exits(2).says(wrong);
+            program.run(&[&global[..], &once[..]].concat()).exits(2).reports(wrong);
         }
     };
     check("none/out.jsonl", "the directory none does not exist; create it: mkdir -p none", true);
@@ -49,7 +49,7 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
 fn having_no_key_yet_is_not_an_error() {
     let program = Program::new();
     for command in ["list", "check"] {
-        program.run(&["keys", command, "--state-dir", "durable"]).exits(0).says(
+        program.run(&["keys", command, "--state-dir", "durable"]).exits(0).reports(
             "no keys in durable/keys yet: the first key is created when an event is first sealed",
         );
     }
@@ -70,7 +70,7 @@ fn standard_input_is_searched_as_it_arrives() {
     assert_eq!(search(&["level>=warning", "-", "--limit", "1"]).exits(0).out.lines().count(), 1);
     assert_eq!(search(&["*", "-", "--newest"]).exits(0).out.lines().count(), 3);
     search(&["nothing", "-"]).exits(1);
-    search(&["x", "-", "web.log"]).exits(2).says("standard input cannot be combined with files");
+    search(&["x", "-", "web.log"]).exits(2).reports("standard input cannot be combined with files");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_regular_expression_searches_the_record_in_files_and_the_stored_text_in_the_
         assert_eq!(count(query, &["app.log"]), files, "{query}");
         assert_eq!(count(query, &[]), archive, "{query}");
     }
-    program.run(&["search", "/(/", "app.log"]).exits(2).says("not a valid regular expression");
+    program.run(&["search", "/(/", "app.log"]).exits(2).reports("not a valid regular expression");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn an_unknown_field_is_named_once_with_a_suggestion() {
         let outcome = search("levle:error or levle:fatal").exits(1);
         let messages: Vec<&str> = outcome.err.lines().collect();
         assert_eq!(messages, ["logwarden: no event has a field `levle`; did you mean `level`?"]);
-        search("stauts:500").exits(1).says("did you mean `status`?");
+        search("stauts:500").exits(1).reports("did you mean `status`?");
         assert_eq!(search("status:404").exits(1).err, "");
     }
 }
@@ -122,7 +122,7 @@ fn a_tilde_is_the_home_of_this_user() {
     program.run(&[&["check"], &global[..]].concat()).exits(0).prints("logs/app.log: readable");
     let config = program.write("own.toml", "[source.app]\npaths = [\"~bob/app.log\"]\n");
     let global = ["--config", &config, "--state-dir", "durable"];
-    program.run(&[&["check"], &global[..]].concat()).exits(2).says("the home of another user");
+    program.run(&[&["check"], &global[..]].concat()).exits(2).reports("the home of another user");
 }
 
 #[test]
@@ -133,5 +133,5 @@ fn binary_data_is_announced_before_it_is_delivered() {
     std::fs::write(program.path("data"), bytes).unwrap();
     program
         .run(&["--no-ui", "--once", "data", "--state-dir", "durable"])
-        .says("does not look like text; it is read as lines");
+        .reports("does not look like text; it is read as lines");
 }

@@ -266,7 +266,7 @@ impl Archive {
     }
 
     /// A kill discards uncommitted events.
-    pub fn forget_what_was_added(&mut self) {
+    pub fn forget_uncommitted_events(&mut self) {
         self.added.clear();
         self.reached.clear();
     }

@@ -136,7 +136,7 @@ impl Run {
             Step::Recreate { log, lines } => world.recreate(log, lines),
             Step::Edit { log } => world.edit(log),
             Step::Tidy { log } => world.tidy(log),
-            Step::Look { millis } => return self.look(millis),
+            Step::Look { millis } => return self.poll(millis),
             Step::Take { consumer, events } => return self.take(consumer, events).map(|_| ()),
             Step::Away { consumer } => *self.is_here(consumer) = false,
             Step::Back { consumer } => *self.is_here(consumer) = true,
@@ -216,7 +216,7 @@ impl Run {
     fn kill(&mut self) -> Result<(), Failure> {
         let Some(engine) = self.engine.take() else { return Ok(()) };
         engine.kill();
-        self.archive.forget_what_was_added();
+        self.archive.forget_uncommitted_events();
         self.world.killed();
         self.end_run()
     }
@@ -299,7 +299,7 @@ impl Run {
         Ok(some)
     }
 
-    fn look(&mut self, millis: u64) -> Result<(), Failure> {
+    fn poll(&mut self, millis: u64) -> Result<(), Failure> {
         let mut left = millis;
         while left > 0 && self.engine.is_some() {
             let step = left.min(250);

@@ -140,7 +140,7 @@ fn a_copy_that_lacks_the_last_lines_loses_only_those() {
 
 /// The writer continues at its old offset, so a hole of NULs precedes its line.
 #[test]
-fn the_hole_that_copytruncate_leaves_is_in_no_event() {
+fn a_hole_left_by_copytruncate_is_not_in_any_event() {
     for first in [300, 90_000] {
         hole_of(first);
     }
