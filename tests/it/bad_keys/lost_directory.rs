@@ -213,7 +213,7 @@ fn months_wait_where_the_directory_was_lost_before_the_start() {
             let (code, messages) = months.fixture.once();
             assert_eq!(code, Some(1), "{directory}: {name}: {messages}");
             assert_eq!(delivered(&months), expected, "{directory}: {name}: {messages}");
-            assert_eq!(keys_in(&months.keys), there, "{directory}: {name}: no key was made");
+            assert_eq!(keys_in(&months.keys), there, "{directory}: {name}: no key was created");
             put_directory_back(&months);
             assert_eq!(months.fixture.once().0, Some(0), "{directory}: {name}");
             assert_eq!(delivered(&months), [2, 2, 1], "{directory}: {name}");

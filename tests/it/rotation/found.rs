@@ -177,5 +177,5 @@ fn a_generation_without_a_source_ends_when_its_file_is_deleted() {
     fs::remove_file(fixture.path("a.log")).unwrap();
     fixture.open();
     fixture.until("its end", |fixture| ended(fixture, "a.log"));
-    assert!(!ended(&fixture, "b.log"), "its file is there");
+    assert!(!ended(&fixture, "b.log"), "its file exists");
 }

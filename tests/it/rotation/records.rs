@@ -189,7 +189,7 @@ fn the_day_on_which_bytes_were_first_seen_is_kept() {
         let row = &fixture.store().generations()[0];
         row.days.iter().map(|mark| (mark.offset, mark.day - written.day())).collect()
     };
-    assert_eq!(days(&fixture), [(0, 0)], "bytes that were there: the day they were written");
+    assert_eq!(days(&fixture), [(0, 0)], "existing bytes: the day they were written");
     fixture.append("app.log", lines("a", 5..6));
     fixture.until("seen", |fixture| fixture.consumer.events.len() == 6);
     assert_eq!(days(&fixture), [(0, 0), (size, 3)]);

@@ -219,7 +219,7 @@ impl Fixture {
             }
             assert!(
                 Instant::now() < deadline,
-                "never came: {what}; {} events, last {:?}; lost {}; {:#?} {:?}",
+                "not in time: {what}; {} events, last {:?}; lost {}; {:#?} {:?}",
                 self.consumer.events.len(),
                 self.consumer
                     .events
@@ -291,7 +291,7 @@ impl Fixture {
         assert_eq!(texts.len(), count);
         let ids: std::collections::HashSet<EventId> =
             self.consumer.events.iter().map(|event| event.id).collect();
-        assert_eq!(ids.len(), count, "one id an event");
+        assert_eq!(ids.len(), count, "one id per event");
         assert_eq!(self.consumer.lost, 0);
     }
 }
