@@ -1,4 +1,4 @@
-//! What an event costs the rules: 1,000 events a round, in one batch.
+//! Measures the cost of one event for the alert rules, in batches of 1,000 events.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const EVENTS: u64 = 1_000;
 /// Event time between two events.
 const STEP: Duration = Duration::from_millis(10);
 
-/// The whole text is the field `id`.
+/// A format in which the whole text is the field `id`.
 #[derive(Debug)]
 struct Id;
 
@@ -62,7 +62,7 @@ fn batch(level: impl Fn(u64) -> Level) -> Batch {
     }
 }
 
-/// Time goes on, and the ids change where `keys` says of how many there are.
+/// Advances the time of all events; if `keys` is given, also changes the ids among that many values.
 fn renew(batch: &mut Batch, now: &mut Timestamp, keys: Option<u64>) {
     let mut bytes = keys.map(|_| Vec::with_capacity(EVENTS as usize * 8));
     for record in &mut batch.records {

@@ -1,8 +1,8 @@
-//! How fast events go into the archive, how large they lie there, and how fast they are found.
+//! Measures how fast events are archived, how much space they take, and how fast they are found.
 //!
-//! `cargo bench --bench archive [-- EVENTS]`. Speed is events per second of our CPU (all threads: privacy and
-//! encoding, indexing, commits, merges, fsync's system time), beside a newline scan (memchr) of the same bytes
-//! in the same run.
+//! `cargo bench --bench archive [-- EVENTS]`. The speed is in events per second of CPU time (all threads: privacy and
+//! encoding, indexing, commits, merges, the system time of fsync), compared with a newline scan (memchr) of the same
+//! bytes in the same run.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -20,7 +20,7 @@ use logwarden::query::{ParseContext, parse};
 use logwarden::search::{Options, archive, count_archive};
 
 const EVENTS: usize = 400_000;
-/// Events of one delivery, and of one commit: as the worker does.
+/// Events per delivery and per commit, as in the worker.
 const BULK: usize = 5_000;
 const COMMIT: usize = 50_000;
 const NOW: Timestamp = Timestamp(1_714_557_600_000_000_000);
@@ -128,9 +128,9 @@ fn generate(make: Make, events: usize) -> String {
     text
 }
 
-struct Known;
+struct NoGenerations;
 
-impl Generations for Known {
+impl Generations for NoGenerations {
     fn fact(&self, _: GenerationId) -> Option<GenerationFacts> {
         None
     }
@@ -195,7 +195,7 @@ fn measure(name: &str, text: &str) {
     print_searches(&directory);
 }
 
-/// Returns the seconds spent on encoding.
+/// Archives the batch; returns the seconds spent on encoding.
 fn fill(archive: &mut Archive, batch: &Batch) -> f64 {
     let policy = Policy::new(&["client_id".to_owned()], false);
     let mut encoding = 0.0;
@@ -212,7 +212,7 @@ fn fill(archive: &mut Archive, batch: &Batch) -> f64 {
         if (number + 1) % (COMMIT / BULK) == 0 || last == batch.records.len() {
             let offset = batch.records[last - 1].end;
             let upto = [Cursor { generation: batch.generation.id, offset }];
-            archive.commit(&upto, &Known, NOW).unwrap();
+            archive.commit(&upto, &NoGenerations, NOW).unwrap();
         }
     }
     encoding

@@ -1,7 +1,7 @@
-//! How fast each format is read: bytes → records with time and level, and the same with all parts visited.
+//! Measures how fast each format is read: bytes → records with time and level, and the same with all fields visited.
 //!
-//! `cargo bench --bench formats` prints MB/s and the ratio to a plain newline scan (memchr) of the same
-//! bytes in the same run. One core; the best of several passes, since these machines are noisy.
+//! `cargo bench --bench formats` prints MB/s and the ratio to a plain newline scan (memchr) of the same bytes in the
+//! same run. One core; the best of several passes, because other load on the machine disturbs single ones.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -69,7 +69,7 @@ fn measure(name: &str, bytes: &[u8], lines: usize) {
     );
 }
 
-/// Piece by piece, as a file is read.
+/// Reads in pieces, as a file is read.
 fn read(framer: &Framer, bytes: &[u8], records: &mut Vec<Record>) {
     records.clear();
     let mut context = Context {
@@ -114,7 +114,7 @@ fn generate(make: fn(&mut String, Moment)) -> (String, usize) {
     (text, lines)
 }
 
-/// The n-th line: its time and whatever varies with it.
+/// The number of a line; its time and all varying parts are derived from it.
 #[derive(Clone, Copy)]
 struct Moment(u64);
 
@@ -141,40 +141,40 @@ const FORMATS: [(&str, Make); 8] = [
             r#"{{"time":"2026-03-09T{h:02}:{m:02}:{s:02}.{ms:03}Z","level":"{level}","service":"checkout","msg":"order placed by customer","request_id":"{n:016x}","status":200,"duration_ms":{},"path":"/api/v1/orders/{n}","user":{{"id":{n},"plan":"basic"}}}}"#,
             n % 900,
         )
-        .expect("a String takes all");
+        .expect("writing to a String cannot fail");
     }),
     ("python", |out, now| {
         let (h, m, s, ms) = now.clock();
         let level = now.level(["INFO", "WARNING", "ERROR"]);
         write!(out, "2026-03-09 {h:02}:{m:02}:{s:02},{ms:03} - [{level}] - Unauthorized - POST request - at the index page - IP: 192.0.2.{}", now.0 % 250)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }),
     ("generic", |out, now| {
         let (h, m, s, _) = now.clock();
         let level = now.level(["INFO", "WARN", "ERROR"]);
         write!(out, "2026-03-09 {h:02}:{m:02}:{s:02} [{level}] snapshot {} written in 88 ms to /srv/data/snapshots", now.0)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }),
     ("logfmt", |out, now| {
         let (h, m, s, ms) = now.clock();
         let level = now.level(["info", "warning", "error"]);
         write!(out, r#"time=2026-03-09T{h:02}:{m:02}:{s:02}.{ms:03}Z level={level} msg="lease renewed by node" component=scheduler node=node-{} took=4.2ms"#, now.0 % 9)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }),
     ("access", |out, now| {
         let (h, m, s, _) = now.clock();
         write!(out, r#"192.0.2.{} - - [09/Mar/2026:{h:02}:{m:02}:{s:02} +0000] "GET /products/{} HTTP/1.1" 200 {} "https://shop.example.org/" "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0""#, now.0 % 250, now.0, now.0 % 20000)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }),
     ("syslog3164", |out, now| {
         let (h, m, s, _) = now.clock();
         write!(out, "Mar  9 {h:02}:{m:02}:{s:02} gate-1 sshd[{}]: Accepted publickey for deploy from 192.0.2.7 port 50122 ssh2", now.0 % 30000)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }),
     ("syslog5424", |out, now| {
         let (h, m, s, ms) = now.clock();
         write!(out, r#"<30>1 2026-03-09T{h:02}:{m:02}:{s:02}.{ms:03}Z edge-1.example.org dhcpd {} LEASE [lease@32473 ip="192.0.2.9" mac="02:00:5e:10:00:aa"] lease granted"#, now.0 % 900)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }),
     ("plain", |out, now| {
         write!(
@@ -182,6 +182,6 @@ const FORMATS: [(&str, Make); 8] = [
             "client {} connected and asked for the list of all documents of the year",
             now.0
         )
-        .expect("a String takes all");
+        .expect("writing to a String cannot fail");
     }),
 ];

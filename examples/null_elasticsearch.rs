@@ -1,7 +1,7 @@
-//! An Elasticsearch that takes everything and keeps nothing: what delivery costs us, without a server's own time.
+//! An Elasticsearch that accepts everything and stores nothing, to measure delivery without the time of a real server.
 //!
 //! `cargo run --release --example null_elasticsearch -- PORT`, then point a sink at `http://127.0.0.1:PORT`.
-//! Prints the events and bytes it was sent every second; bodies may be packed by gzip.
+//! Prints the received events and bytes every second; bodies may be compressed with gzip.
 
 #[path = "delivery/server.rs"]
 mod server;
@@ -23,7 +23,7 @@ fn main() -> std::io::Result<()> {
             let sent = server.bytes.load(Ordering::Relaxed);
             let unpacked = server.unpacked.load(Ordering::Relaxed);
             println!("{events} events, {sent} bytes sent, {unpacked} unpacked");
-            server.delays.lock().expect("no thread breaks").clear();
+            server.delays.lock().expect("no thread panics").clear();
         }
         before = events;
     }

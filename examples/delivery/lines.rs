@@ -9,14 +9,14 @@ use super::server::nanoseconds;
 
 const MESSAGES: [&str; 4] = [
     "order accepted and passed on to the warehouse",
-    "payment is late, the customer is told by mail",
+    "payment is late, the customer gets an e-mail",
     "cache entry is stale, it is fetched once more",
     "request was answered from the second replica",
 ];
 
-/// Where line number `number` stands for an event of its own; `written` is when.
+/// Writes the line with this number; `written` is its write time.
 pub fn line(number: u64, written: u64, out: &mut impl Write) -> std::io::Result<()> {
-    // Scattered, but the same in every run.
+    // Pseudo-random, but the same in every run.
     let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
     let (seconds, thousandths) = (number / 1000 % 86_400, number % 1000);
     writeln!(
@@ -35,9 +35,10 @@ pub fn line(number: u64, written: u64, out: &mut impl Write) -> std::io::Result<
     )
 }
 
-/// A file of so many bytes; how many lines it has.
+/// Creates a file of about this many bytes; returns the number of lines.
 pub fn fill(path: &Path, bytes: u64, first: u64) -> std::io::Result<u64> {
-    let mut out = Counted { out: BufWriter::with_capacity(1 << 20, File::create(path)?), bytes: 0 };
+    let mut out =
+        CountingWriter { out: BufWriter::with_capacity(1 << 20, File::create(path)?), bytes: 0 };
     let mut number = 0;
     while out.bytes < bytes {
         line(first + number, 1_795_219_200_000_000_000, &mut out)?;
@@ -47,7 +48,7 @@ pub fn fill(path: &Path, bytes: u64, first: u64) -> std::io::Result<u64> {
     Ok(number)
 }
 
-/// Appends `rate` lines a second, one write each, in turn to `files`; each line says when it was written.
+/// Appends `rate` lines per second, one write each, in turn to `files`; each line contains its write time.
 pub fn write_steadily(files: &mut [File], rate: u32, time: Duration) -> std::io::Result<u64> {
     let (began, mut number) = (Instant::now(), 0u32);
     let mut text = Vec::new();
@@ -64,12 +65,12 @@ pub fn write_steadily(files: &mut [File], rate: u32, time: Duration) -> std::io:
     Ok(u64::from(number))
 }
 
-struct Counted<W> {
+struct CountingWriter<W> {
     out: W,
     bytes: u64,
 }
 
-impl<W: Write> Write for Counted<W> {
+impl<W: Write> Write for CountingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.bytes += written as u64;

@@ -1,8 +1,9 @@
-//! What delivery to Elasticsearch costs and how long it takes, on the shipped program and beside a server that
-//! takes everything: the figures of docs/PERFORMANCE.md.
+//! Measures the cost and the latency of delivery to Elasticsearch, with the release build and a server that accepts
+//! everything: the figures of docs/PERFORMANCE.md.
 //!
 //! `cargo build --release && cargo run --release --example delivery -- all | throughput [MEGABYTES] |
-//! sealed [MEGABYTES] | latency [SECONDS] | outage [SECONDS]`. Everything is written to a directory of its own, which goes at the end.
+//! sealed [MEGABYTES] | latency [SECONDS] | outage [SECONDS]`. All files are written to a temporary directory, which is
+//! deleted at the end.
 
 mod lines;
 mod process;
@@ -41,7 +42,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// A server, and settings that deliver what `paths` names to it, and read nothing for any other purpose.
+/// Starts a server; returns it, its port, and settings that deliver the files of `paths` to it and do nothing else.
 fn serve(paths: &Path, more: &str) -> anyhow::Result<(Arc<Server>, u16, String)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
@@ -56,7 +57,7 @@ fn settings(paths: &Path, port: u16, more: &str) -> String {
     )
 }
 
-/// Seconds of CPU of `command` until the server has so many events more.
+/// Seconds of CPU used by `command` until the server has received this many more events.
 fn run(command: &mut Command, server: &Server, events: u64) -> anyhow::Result<f64> {
     let before = server.count();
     let mut program = Program::start(command)?;
@@ -88,8 +89,8 @@ fn throughput(megabytes: u64) -> anyhow::Result<()> {
         fs::create_dir(&home)?;
         row("logwarden", bytes, run(&mut logwarden(&home, &settings)?, &server, lines)?);
         fs::remove_dir_all(&home)?;
-        if turn > 0 && rsyslog::is_there() {
-            // A part is enough: the cost of a byte is the same, and it takes its time.
+        if turn > 0 && rsyslog::is_installed() {
+            // A part is enough: the cost per byte is constant, and rsyslog is slow.
             let few = lines::fill(&part, megabytes * 20_000, 0)?;
             let bytes = fs::metadata(&part)?.len();
             for (name, input, queue) in rsyslog::VARIANTS {
@@ -103,7 +104,7 @@ fn throughput(megabytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In turn, so that a noisy minute falls on both.
+/// The variants alternate, so that a disturbance affects both.
 fn sealed(megabytes: u64) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
     let log = scratch.path().join("app.log");
@@ -124,7 +125,7 @@ fn sealed(megabytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the write of a line to the answer for it; the server's own time is in it.
+/// The time from the write of a line to the answer for it, including the server's own time.
 fn latency(time: Duration) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
     let log = scratch.path().join("app.log");
@@ -132,13 +133,13 @@ fn latency(time: Duration) -> anyhow::Result<()> {
     let (server, _, settings) = serve(&log, "")?;
     let mut program = Program::start(&mut logwarden(scratch.path(), &settings)?)?;
     program.until(|| server.count() >= before)?;
-    server.delays.lock().expect("no thread breaks").clear();
+    server.delays.lock().expect("no thread panics").clear();
     let cpu = program.cpu()?;
     let mut file = [OpenOptions::new().append(true).open(&log)?];
     let written = lines::write_steadily(&mut file, 1000, time)?;
     program.until(|| server.count() >= before + written)?;
     let cpu = (program.cpu()? - cpu) / time.as_secs_f64();
-    let mut delays = server.delays.lock().expect("no thread breaks").clone();
+    let mut delays = server.delays.lock().expect("no thread panics").clone();
     delays.sort_unstable();
     let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize] as f64 / 1e6;
     println!(
@@ -153,7 +154,7 @@ fn latency(time: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody listens where the server should be: first the files grow, then everything lies still.
+/// Nothing listens at the server's address: first the files grow, then nothing changes.
 fn outage(time: Duration) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
     let logs = scratch.path().join("logs");
@@ -164,8 +165,8 @@ fn outage(time: Duration) -> anyhow::Result<()> {
         lines::fill(&path, 1_000_000, number * 10_000)?;
         files.push(OpenOptions::new().append(true).open(&path)?);
     }
-    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let settings = settings(&logs.join("*.log"), nobody, "");
+    let closed_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let settings = settings(&logs.join("*.log"), closed_port, "");
     let program = Program::start(&mut logwarden(scratch.path(), &settings)?)?;
     std::thread::sleep(Duration::from_secs(10));
     watch("100 files of 1 MB, a line a second each", &program, &mut files, 100, time)?;

@@ -1,4 +1,4 @@
-//! Programs that are measured: what they have used so far, and an end for them whatever happens.
+//! The measured programs: their use of CPU and memory so far. They are always ended.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-/// No measurement waits longer for anything.
+/// The longest wait of a measurement.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Killed when dropped.
@@ -25,7 +25,7 @@ impl Program {
         Ok(Program { child, name })
     }
 
-    /// Seconds of CPU so far, of the program and its system calls; also those of one that has just ended.
+    /// Seconds of CPU used so far, user and system; also for a program that has just ended.
     pub fn cpu(&self) -> anyhow::Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
@@ -34,7 +34,7 @@ impl Program {
         Ok(ticks as f64 / 100.0)
     }
 
-    /// Memory that no file backs, in KiB.
+    /// Anonymous memory in KiB.
     pub fn anonymous(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
@@ -42,7 +42,7 @@ impl Program {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// Waits until `done`, and fails where the program ends before.
+    /// Waits until `done`; fails if the program ends first.
     pub fn until(&mut self, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !done() {
@@ -65,7 +65,7 @@ impl Drop for Program {
     }
 }
 
-/// `logwarden`, built beside this example, which sees no settings of the machine it runs on.
+/// The `logwarden` built in the same directory as this example, isolated from the settings of this machine.
 pub fn logwarden(scratch: &Path, settings: &str) -> anyhow::Result<Command> {
     let here = std::env::current_exe()?;
     let program = here.parent().and_then(Path::parent).map(|directory| directory.join("logwarden"));

@@ -1,4 +1,4 @@
-//! The same work for rsyslog: it follows a file, parses JSON, sends it on in bulks and looks at every answer.
+//! The same work for rsyslog: it follows a file, parses JSON, sends it in bulks and checks every answer.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ const SENDER: [&str; 2] = [
     "/usr/lib/aarch64-linux-gnu/rsyslog/omelasticsearch.so",
 ];
 
-/// A name, options of the input and of its queue: what waits is lost when it is killed, or nothing is.
+/// Name, options of the input, options of its queue: a kill loses pending events with the first variant only.
 pub const VARIANTS: [(&str, &str, &str); 2] = [
     (
         "rsyslog, queue in memory",
@@ -25,11 +25,12 @@ pub const VARIANTS: [(&str, &str, &str); 2] = [
 ];
 
 /// `apt-get install rsyslog rsyslog-elasticsearch`
-pub fn is_there() -> bool {
+pub fn is_installed() -> bool {
     Path::new(PROGRAM).exists() && SENDER.iter().any(|module| Path::new(module).exists())
 }
 
-/// At least once, as its documentation says: every event has an id and is tried again without limit, refused ones too.
+/// Configured for delivery at least once, as its documentation describes: every event has an id and is retried without
+/// limit, also after a rejection.
 pub fn command(
     scratch: &Path,
     log: &Path,

@@ -1,4 +1,4 @@
-//! The server that takes everything: counts what it is sent, and how long ago a line was written that says so.
+//! A server that accepts everything: it counts events and bytes, and the delay of lines that contain their write time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-/// In lines: when they were written, in nanoseconds since the epoch.
+/// The field of a line with its write time, in nanoseconds since the epoch.
 pub const WRITTEN: &[u8] = b"\"written\":";
 
 const ITEM: &str = r#"{"create":{"status":201}},"#;
@@ -15,14 +15,14 @@ const ITEM: &str = r#"{"create":{"status":201}},"#;
 pub struct Server {
     pub events: AtomicU64,
     pub bytes: AtomicU64,
-    /// Without gzip.
+    /// Body bytes after decompression.
     pub unpacked: AtomicU64,
-    /// Nanoseconds from write to answer, of the lines that say when they were written.
+    /// Nanoseconds from write to answer, for the lines that contain their write time.
     pub delays: Mutex<Vec<u64>>,
 }
 
 impl Server {
-    /// Serves in threads of its own until the process ends.
+    /// Serves in its own threads until the process ends.
     pub fn start(listener: TcpListener) -> Arc<Server> {
         let server = Arc::new(Server::default());
         let shared = server.clone();
@@ -75,7 +75,7 @@ impl Server {
             return;
         }
         let now = nanoseconds();
-        let mut delays = self.delays.lock().expect("no thread breaks");
+        let mut delays = self.delays.lock().expect("no thread panics");
         for place in places {
             let digits = body[place + WRITTEN.len()..].iter().take_while(|b| b.is_ascii_digit());
             let written = digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
@@ -89,7 +89,7 @@ pub fn nanoseconds() -> u64 {
     since.map_or(0, |since| since.as_nanos() as u64)
 }
 
-/// Length of the body, and whether it is packed; `None` at the end of the connection.
+/// Length of the body, and whether it is compressed; `None` at the end of the connection.
 fn head(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(usize, bool)>> {
     let (mut length, mut packed) = (0, false);
     let mut line = String::new();

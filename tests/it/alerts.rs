@@ -1,4 +1,4 @@
-//! From a line in a file to a rule that fires, is announced once and is resolved.
+//! Alerts, from a line in a file to a rule that fires, is announced once and is resolved.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,7 +15,7 @@ use logwarden::state::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Long enough for any machine, short enough to wait for.
+/// Long enough for slow machines, short enough for a failing test.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn source(name: &str, path: &Path) -> SourceConfig {
@@ -52,8 +52,8 @@ impl Engine {
     }
 
     async fn next(&mut self) -> Announcement {
-        let told = tokio::time::timeout(DEADLINE, self.outputs.announcements.recv()).await;
-        told.expect("an announcement in time").expect("the consumer runs")
+        let announcement = tokio::time::timeout(DEADLINE, self.outputs.announcements.recv()).await;
+        announcement.expect("an announcement in time").expect("the consumer runs")
     }
 
     async fn wait_for(&mut self, rule: &str, state: RuleState) {
@@ -69,15 +69,15 @@ impl Engine {
         tokio::time::timeout(DEADLINE, self.task).await.expect("it stops").unwrap();
         self.log.stop();
         let mut rest = Vec::new();
-        while let Ok(told) = self.outputs.announcements.try_recv() {
-            rest.push(brief(&told));
+        while let Ok(announcement) = self.outputs.announcements.try_recv() {
+            rest.push(brief(&announcement));
         }
         rest
     }
 }
 
-fn brief(told: &Announcement) -> String {
-    match told {
+fn brief(announcement: &Announcement) -> String {
+    match announcement {
         Announcement::Transition(change) => {
             let verb = if change.change == Change::Fired { "fired" } else { "resolved" };
             format!("{} {verb} [{}] {}", change.rule, change.key, change.count)
@@ -155,17 +155,20 @@ async fn once_announces_every_incident_and_ends() {
     append(&calm, past.plus(Duration::from_secs(7200)), "FATAL", "the last line");
     let sources = vec![source("busy", &busy), source("calm", &calm)];
     let mut engine = Engine::start(sources, defaults(), true);
-    tokio::time::timeout(DEADLINE, &mut engine.task).await.expect("it ends by itself").unwrap();
-    let mut told = Vec::new();
+    tokio::time::timeout(DEADLINE, &mut engine.task).await.expect("it ends on its own").unwrap();
+    let mut announced = Vec::new();
     while let Ok(line) = engine.outputs.announcements.try_recv() {
-        told.push(brief(&line));
+        announced.push(brief(&line));
     }
-    told.sort();
-    assert_eq!(told, ["errors fired [busy] 5", "errors resolved [busy] 7", "fatal fired [] 1"]);
+    announced.sort();
+    assert_eq!(
+        announced,
+        ["errors fired [busy] 5", "errors resolved [busy] 7", "fatal fired [] 1"]
+    );
     engine.log.stop();
 }
 
-/// Read one after the other, the last errors of the first file would make those of the second one late.
+/// If the files were read one after the other, the last errors of the first would make those of the second late.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_in_two_files_are_counted_together_while_catching_up() {
     let home = tempfile::tempdir().unwrap();
@@ -184,11 +187,11 @@ async fn errors_in_two_files_are_counted_together_while_catching_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_to_read_is_an_end_too() {
+async fn once_ends_when_there_is_nothing_to_read() {
     let home = tempfile::tempdir().unwrap();
     let missing = source("none", &home.path().join("none.log"));
     let engine = Engine::start(vec![missing], defaults(), true);
-    tokio::time::timeout(DEADLINE, engine.task).await.expect("it ends by itself").unwrap();
+    tokio::time::timeout(DEADLINE, engine.task).await.expect("it ends on its own").unwrap();
     engine.log.stop();
 }
 
@@ -209,16 +212,16 @@ async fn live_events_fire_whatever_their_own_time_and_a_skew_is_announced() {
     for number in 0..5 {
         append(&path, hour_ago, "ERROR", &format!("failure {number}"));
     }
-    let mut told = vec![brief(&engine.next().await)];
-    while told.len() < 2 {
+    let mut announced = vec![brief(&engine.next().await)];
+    while announced.len() < 2 {
         let next = brief(&engine.next().await);
         if !next.starts_with("fatal") {
-            told.push(next);
+            announced.push(next);
         }
     }
-    told.sort();
-    assert_eq!(told[0], "errors fired [app] 5");
-    assert!(told[1].contains("app.log are 61 min behind the clock"), "{}", told[1]);
+    announced.sort();
+    assert_eq!(announced[0], "errors fired [app] 5");
+    assert!(announced[1].contains("app.log are 61 min behind the clock"), "{}", announced[1]);
     engine.end().await;
 }
 
@@ -235,9 +238,9 @@ async fn lines_in_a_truncated_file_are_live() {
     (0..5).for_each(|number| append(&written, day_ago, "ERROR", &format!("failure {number}")));
     std::fs::write(&path, std::fs::read(&written).unwrap()).unwrap();
     loop {
-        let told = brief(&engine.next().await);
-        if told.starts_with("errors") {
-            assert_eq!(told, "errors fired [app] 5");
+        let announced = brief(&engine.next().await);
+        if announced.starts_with("errors") {
+            assert_eq!(announced, "errors fired [app] 5");
             break;
         }
     }
@@ -245,7 +248,7 @@ async fn lines_in_a_truncated_file_are_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_keys_that_fire_at_once_all_are_announced() {
+async fn a_thousand_keys_that_fire_at_once_are_all_announced() {
     for once in [true, false] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("app.log");

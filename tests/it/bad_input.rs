@@ -1,4 +1,4 @@
-//! Bad input gets a message that says what, where and what to do, and nothing is lost.
+//! Bad input is reported with its location and advice, and nothing is lost.
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -23,19 +23,19 @@ fn line(message: &str) -> String {
 }
 
 #[test]
-fn a_path_that_is_not_there_is_named() {
+fn a_missing_path_is_named() {
     let scratch = tempfile::tempdir().unwrap();
-    let (code, said) = once(scratch.path(), &[&scratch.path().join("absent.log")]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("absent.log"), "{said}");
+    let (code, messages) = once(scratch.path(), &[&scratch.path().join("absent.log")]);
+    assert_eq!(code, Some(2), "{messages}");
+    assert!(messages.contains("absent.log"), "{messages}");
 }
 
 #[test]
-fn a_glob_that_matches_nothing_waits_and_says_so() {
+fn a_glob_without_matches_waits_and_reports_it() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let engine = Engine::start(home, &state, &[&home.join("*.log")]);
-    wait_for("the notice", PATIENCE, || engine.said().contains("*.log").then_some(()));
+    wait_for("the notice", PATIENCE, || engine.messages().contains("*.log").then_some(()));
     std::fs::write(home.join("late.log"), line("late")).unwrap();
     wait_for("the event", PATIENCE, || (archived(home, &state, "late") == 1).then_some(()));
     assert!(engine.terminate().success());
@@ -53,8 +53,8 @@ fn a_file_without_permission_is_named_and_the_others_are_read() {
         println!("SKIPPED: this user may read everything (root)");
         return;
     }
-    let (_, said) = once(home, &[&secret, &open]);
-    assert!(said.contains("secret.log") && said.contains("ermission"), "{said}");
+    let (_, messages) = once(home, &[&secret, &open]);
+    assert!(messages.contains("secret.log") && messages.contains("ermission"), "{messages}");
     assert_eq!(archived(home, &home.join("state"), "open"), 1);
 }
 
@@ -69,8 +69,8 @@ fn directories_empty_files_and_binary_files_do_no_harm() {
     let noise: Vec<u8> =
         (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     std::fs::write(directory.join("noise.bin.log"), noise).unwrap();
-    let (code, said) = once(home, &[&directory]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = once(home, &[&directory]);
+    assert_eq!(code, Some(0), "{messages}");
     assert_eq!(archived(home, &home.join("state"), "\"in the directory\""), 1);
 }
 
@@ -85,8 +85,8 @@ fn nuls_invalid_utf8_and_odd_names_are_kept() {
     bytes.extend_from_slice(line("after the hole").as_bytes());
     bytes.extend_from_slice(b"2026-11-20 10:00:00,000 - [INFO] - caf\xe9 done\r\n");
     std::fs::write(&path, &bytes).unwrap();
-    let (code, said) = once(home, &[&path]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{messages}");
     let documents = documents(home, &home.join("state"));
     let messages: Vec<&str> = documents.iter().filter_map(|d| d["message"].as_str()).collect();
     assert!(messages.iter().any(|m| m.contains("after the hole")), "{messages:?}");
@@ -111,8 +111,8 @@ fn a_line_of_64_mib_is_cut_and_the_next_lines_are_right() {
     }
     file.write_all(b"\n").unwrap();
     file.write_all(line("next").as_bytes()).unwrap();
-    let (code, said) = once(home, &[&path]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{messages}");
     let documents = documents(home, &home.join("state"));
     assert_eq!(documents.len(), 3);
     let truncated: Vec<_> = documents.iter().filter(|d| d["log"]["truncated"] == true).collect();
@@ -126,13 +126,13 @@ fn a_state_directory_that_cannot_be_used_is_named() {
     let home = scratch.path();
     std::fs::write(home.join("state"), "a file").unwrap();
     std::fs::write(home.join("a.log"), line("a")).unwrap();
-    let (code, said) = once(home, &[&home.join("a.log")]);
-    assert!(matches!(code, Some(1 | 2)), "{code:?} {said}");
-    assert!(said.contains(&home.join("state").display().to_string()), "{said}");
+    let (code, messages) = once(home, &[&home.join("a.log")]);
+    assert!(matches!(code, Some(1 | 2)), "{code:?} {messages}");
+    assert!(messages.contains(&home.join("state").display().to_string()), "{messages}");
 }
 
 #[test]
-fn a_damaged_state_is_set_aside_and_nothing_is_doubled() {
+fn a_damaged_state_is_set_aside_without_duplicates() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let path = home.join("a.log");
@@ -148,30 +148,30 @@ fn a_damaged_state_is_set_aside_and_nothing_is_doubled() {
     bytes[..middle].fill(0x5a);
     std::fs::write(&database, bytes).unwrap();
     std::fs::write(&path, line("one") + &line("two")).unwrap();
-    let (code, said) = once(home, &[&path]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("set aside") || said.contains("damaged"), "{said}");
+    let (code, messages) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{messages}");
+    assert!(messages.contains("set aside") || messages.contains("damaged"), "{messages}");
     assert_eq!(archived(home, &state, "one"), 1);
     assert_eq!(archived(home, &state, "two"), 1);
 }
 
 #[test]
-fn a_damaged_archive_is_set_aside_and_built_again_from_the_logs() {
+fn a_damaged_archive_is_set_aside_and_rebuilt_from_the_logs() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let path = home.join("a.log");
     std::fs::write(&path, line("one") + &line("two")).unwrap();
     assert_eq!(once(home, &[&path]).0, Some(0));
     std::fs::write(state.join("archive").join("meta.json"), "{ not json").unwrap();
-    let (code, said) = once(home, &[&path]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("set aside") || said.contains("damaged"), "{said}");
+    let (code, messages) = once(home, &[&path]);
+    assert_eq!(code, Some(0), "{messages}");
+    assert!(messages.contains("set aside") || messages.contains("damaged"), "{messages}");
     assert_eq!(archived(home, &state, "*"), 2);
 }
 
 /// A real full disk: a small file system of its own, where this user may mount one.
 #[test]
-fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
+fn a_full_disk_loses_nothing_and_delivery_resumes_when_space_is_free() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path();
     let disk = home.join("disk");
@@ -186,10 +186,10 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
     for number in 0..5000 {
         log.write_all(line(&format!("while full {number}")).as_bytes()).unwrap();
     }
-    wait_for("the word of the full disk", PATIENCE, || {
+    wait_for("the notice about the full disk", PATIENCE, || {
         small.fill();
         log.write_all(line("while full, too").as_bytes()).unwrap();
-        engine.said().to_lowercase().contains("space").then_some(())
+        engine.messages().to_lowercase().contains("space").then_some(())
     });
     small.make_room();
     let lines = || std::fs::read_to_string(&path).unwrap().lines().count() as u64;

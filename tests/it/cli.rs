@@ -9,7 +9,7 @@ use tempfile::TempDir;
 mod commands;
 mod service;
 
-/// The binary with a home of its own and nothing of ours in its environment.
+/// The binary with a home of its own, without this machine's environment.
 struct Program {
     home: TempDir,
 }
@@ -65,7 +65,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    fn says(self, text: &str) -> Self {
+    fn reports(self, text: &str) -> Self {
         assert!(self.err.contains(text), "{text:?} in {self:#?}");
         self
     }
@@ -78,7 +78,7 @@ impl Outcome {
 }
 
 #[test]
-fn every_wrong_setting_is_named_at_once_with_place_and_suggestion() {
+fn all_wrong_settings_are_listed_together_with_position_and_suggestion() {
     let program = Program::new();
     let file = program.write(
         "bad.toml",
@@ -124,11 +124,11 @@ field = "client_id"
 }
 
 #[test]
-fn broken_toml_is_named_with_its_place() {
+fn broken_toml_is_reported_with_its_position() {
     let program = Program::new();
     let file = program.write("broken.toml", "[ship]\nstart = \n[rule]\nerrors = 3\n");
     let outcome = program.run(&["--config", &file, "check"]).exits(2);
-    outcome.says(&format!("{file}:2:9: ")).says(":4:10: rule.errors: expected a table");
+    outcome.reports(&format!("{file}:2:9: ")).reports(":4:10: rule.errors: expected a table");
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_later_layer_changes_one_setting_of_an_earlier_one() {
 }
 
 #[test]
-fn a_wrong_variable_is_named_like_a_wrong_line() {
+fn a_wrong_variable_is_reported_like_a_wrong_line() {
     let program = Program::new();
     let outcome = Outcome::of(
         program
@@ -170,8 +170,8 @@ fn a_wrong_variable_is_named_like_a_wrong_line() {
     );
     outcome
         .exits(2)
-        .says("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected an integer")
-        .says("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
+        .reports("LOGWARDEN_RULE__ERRORS__COUNT: rule.errors.count: expected an integer")
+        .reports("LOGWARDEN_SHIP__STRAT: unknown key `strat` in [ship]; did you mean `start`?");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn every_commented_default_is_a_setting_that_exists() {
     let (mut text, mut uncommented) = (String::new(), 0);
     for line in printed.lines() {
         let setting = line.starts_with("# ") && is_setting(line);
-        // The example of how a later layer changes a rule stands in the head of the file.
+        // The head of the file contains an example of how a later layer changes a rule.
         let line = if setting && !line.starts_with("#   ") {
             uncommented += 1;
             &line[2..]
@@ -220,13 +220,13 @@ fn init_writes_a_configuration_that_works_and_never_overwrites_one() {
     let program = Program::new();
     let log = program.write("a \"log\".log", "hello\n");
     let file = program.path("new/own.toml").display().to_string();
-    program.run(&["--config", &file, "init", &log]).exits(0).says("wrote");
+    program.run(&["--config", &file, "init", &log]).exits(0).reports("wrote");
     program
         .run(&["check", "--config", &file])
         .exits(0)
         .prints(&format!("ok    source logs {log}: readable"));
     let written = std::fs::read_to_string(&file).unwrap();
-    program.run(&["--config", &file, "init"]).exits(2).says("already exists");
+    program.run(&["--config", &file, "init"]).exits(2).reports("already exists");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
 
     program.run(&["init"]).exits(0);
@@ -234,7 +234,7 @@ fn init_writes_a_configuration_that_works_and_never_overwrites_one() {
 }
 
 #[test]
-fn check_says_what_is_wrong_with_directories_and_files() {
+fn check_reports_unusable_directories_and_files() {
     let program = Program::new();
     program.write("file", "");
     let config = program.write(
@@ -247,14 +247,14 @@ fn check_says_what_is_wrong_with_directories_and_files() {
         .prints("ERROR state directory file/state: file is not a directory; choose another with --state-dir")
         .prints("ok    source app none.log: not found; picked up when created")
         .prints("ok    source app no*.log: no match; files are picked up when created")
-        .says("notifier.ops has no effect in this version");
+        .reports("notifier.ops has no effect in this version");
 }
 
 #[test]
-fn wrong_usage_exits_with_2_and_says_what_to_do() {
+fn wrong_usage_exits_with_2_and_advice() {
     let program = Program::new();
     let check = |arguments: &[&str], text: &str| {
-        program.run(arguments).exits(2).says(text);
+        program.run(arguments).exits(2).reports(text);
     };
     check(&[], "nothing to follow");
     check(&["nosuch.log"], "nosuch.log: no such file (to wait for it");
@@ -297,7 +297,7 @@ fn completions_are_printed_and_a_closed_pipe_is_success() {
 }
 
 #[test]
-fn a_file_whose_name_looks_like_a_pattern_is_that_file() {
+fn a_file_named_like_a_pattern_is_found() {
     let program = Program::new();
     let config = program.write("own.toml", "[source.app]\npaths = [\"a[1].log\"]\n");
     program.write("a[1].log", "x\n");
@@ -317,7 +317,7 @@ fn documents(outcome: &Outcome) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn parse_prints_one_document_an_event_with_its_format() {
+fn parse_prints_one_document_per_event_with_its_format() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     let outcome = program.run(&["parse", &file]).exits(0);
@@ -333,7 +333,7 @@ fn parse_prints_one_document_an_event_with_its_format() {
     assert!(texts("/message")[1].contains("app.py"));
     assert_eq!(texts("/log/file/path"), [&file; 3]);
 
-    // The same bytes as a stream, and with the zone of the times named.
+    // The same bytes as a stream, with an explicit time zone.
     let mut child = program
         .command(&["parse", "--tz", "Europe/Berlin"])
         .stdin(Stdio::piped())
@@ -348,7 +348,7 @@ fn parse_prints_one_document_an_event_with_its_format() {
 }
 
 #[test]
-fn parse_shows_a_slow_stream_as_it_comes() {
+fn parse_prints_events_of_a_slow_stream_as_they_arrive() {
     let program = Program::new();
     let mut child = program
         .command(&["parse", "-"])
@@ -360,7 +360,7 @@ fn parse_shows_a_slow_stream_as_it_comes() {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     for number in 0..3 {
         writeln!(input, "{{\"level\":\"info\",\"message\":\"line {number}\"}}").unwrap();
-        // Blocks until it is there: the stream stays open.
+        // Blocks until the line arrives: the stream stays open.
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         assert!(line.contains(&format!("\"message\":\"line {number}\"")), "{line}");
@@ -391,7 +391,7 @@ fn a_line_over_the_cap_is_one_event_and_the_next_line_is_right() {
 }
 
 #[test]
-fn stats_counts_what_is_there() {
+fn stats_counts_lines_events_and_bytes() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     let outcome = program.run(&["stats", &file, "--format", "json"]).exits(0);
@@ -421,13 +421,13 @@ fn files_that_cannot_be_read_are_named_and_the_others_are_counted() {
     program
         .run(&["stats", ".", &empty, &file])
         .exits(1)
-        .says(". is a directory; name the files in it")
+        .reports(". is a directory; name the files in it")
         .prints("format  empty")
         .prints("events  3");
     program
         .run(&["parse", "--format", "pyton", &file])
         .exits(2)
-        .says("unknown format `pyton`; did you mean `python`?");
+        .reports("unknown format `pyton`; did you mean `python`?");
 }
 
 #[test]
@@ -469,12 +469,12 @@ fn generated_logs_are_the_same_for_the_same_seed_and_understood() {
     program
         .run(&["generate", "web", "--start", "soon"])
         .exits(2)
-        .says("--start `soon`: expected a time");
-    program.run(&["generate", "web", "--rate", "0"]).exits(2).says("above 0");
+        .reports("--start `soon`: expected a time");
+    program.run(&["generate", "web", "--rate", "0"]).exits(2).reports("above 0");
     program
         .run(&["generate", "web", "--out", "generated.log/web.log"])
         .exits(1)
-        .says("cannot open generated.log/web.log for writing");
+        .reports("cannot open generated.log/web.log for writing");
 }
 
 #[test]
@@ -522,14 +522,14 @@ fn files_are_searched_without_an_archive() {
 }
 
 #[test]
-fn a_wrong_search_says_what_to_do() {
+fn a_wrong_search_is_answered_with_advice() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     let check = |arguments: &[&str], code: i32, text: &str| {
         program
             .run(&[&["search", "--state-dir", "durable"], arguments].concat())
             .exits(code)
-            .says(text);
+            .reports(text);
     };
     check(&["level:eror", &file], 2, "query, column 7: `eror` is not a valid level");
     check(&["x", "--since", "soon"], 2, "--since `soon`: expected a time");

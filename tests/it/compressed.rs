@@ -1,4 +1,5 @@
-//! `.gz` and `.zst`: what rotation compressed goes on where it was left, whatever else is compressed is read too.
+//! `.gz` and `.zst`: a file that rotation compressed is read on from its last offset; other compressed files are read
+//! from their start.
 
 mod idle;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::program::{self, Engine, Random, documents, expect, logwarden, run, text};
-use super::rotation::{Bench, line, lines};
+use super::rotation::{Fixture, line, lines};
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -19,7 +20,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
-    // As the program does it.
+    // The same settings as the `zstd` program.
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     encoder.include_checksum(true).unwrap();
     encoder.write_all(bytes).unwrap();
@@ -29,7 +30,7 @@ pub fn zstd(bytes: &[u8]) -> Vec<u8> {
 type Pack = fn(&[u8]) -> Vec<u8>;
 const PACKS: [(&str, Pack); 2] = [("gz", gzip), ("zst", zstd)];
 
-/// As `gzip FILE` does it: a new file with the time of the old one, which goes at the end.
+/// Compresses like `gzip FILE`: creates a new file with the time of the old one, then deletes the old one.
 pub fn pack(path: &Path, ending: &str, pack: Pack) {
     let modified = fs::metadata(path).unwrap().modified().unwrap();
     let packed = path.with_extension(format!("{}.{ending}", path.extension().unwrap().display()));
@@ -43,21 +44,21 @@ fn numbered(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn compressed_files_are_read_as_what_they_hold() {
+fn compressed_files_are_read_as_their_plain_content() {
     for once in [false, true] {
-        let mut bench = Bench::new(&["*"]);
-        bench.once = once;
-        bench.append("one.gz", gzip(lines("a", 0..40_000).as_bytes()));
-        // In a row, and the last line without its end.
-        bench.append("two.gz", gzip(lines("b", 0..10).as_bytes()));
-        bench.append("two.gz", gzip((lines("b", 10..20) + "end").as_bytes()));
-        bench.append("three.zst", zstd(lines("c", 0..10).as_bytes()));
-        bench.append("three.zst", zstd(lines("c", 10..20).as_bytes()));
-        bench.append("no_ending", zstd(lines("d", 0..5).as_bytes()));
-        bench.append("empty.gz", gzip(b""));
-        bench.append("short.gz", gzip(b"no line end"));
-        bench.append("plain.log", lines("e", 0..5));
-        bench.open();
+        let mut fixture = Fixture::new(&["*"]);
+        fixture.once = once;
+        fixture.append("one.gz", gzip(lines("a", 0..40_000).as_bytes()));
+        // Two streams in a row, the last line without a line end.
+        fixture.append("two.gz", gzip(lines("b", 0..10).as_bytes()));
+        fixture.append("two.gz", gzip((lines("b", 10..20) + "end").as_bytes()));
+        fixture.append("three.zst", zstd(lines("c", 0..10).as_bytes()));
+        fixture.append("three.zst", zstd(lines("c", 10..20).as_bytes()));
+        fixture.append("no_ending", zstd(lines("d", 0..5).as_bytes()));
+        fixture.append("empty.gz", gzip(b""));
+        fixture.append("short.gz", gzip(b"no line end"));
+        fixture.append("plain.log", lines("e", 0..5));
+        fixture.open();
         let others = |writer: &'static str, count: usize| (0..count).map(move |n| line(writer, n));
         let all = || {
             let packed = numbered(0..40_000)
@@ -65,167 +66,174 @@ fn compressed_files_are_read_as_what_they_hold() {
                 .chain(["end".to_owned(), "no line end".to_owned()]);
             packed.chain(others("c", 20)).chain(others("d", 5)).chain(others("e", 5))
         };
-        bench.expect_lines(all());
-        let before = bench.consumer.events.len();
-        bench.restart();
-        bench.until("unpacked again", |bench| bench.log().ends().len() == 6);
-        assert_eq!(bench.consumer.events.len(), before, "nothing comes again");
-        assert_eq!(bench.log().notices(), []);
+        fixture.expect_lines(all());
+        let before = fixture.consumer.events.len();
+        fixture.restart();
+        fixture.until("decompressed again", |fixture| fixture.log().ends().len() == 6);
+        assert_eq!(fixture.consumer.events.len(), before, "nothing is read again");
+        assert_eq!(fixture.log().notices(), []);
     }
 }
 
 #[test]
-fn the_rest_of_a_file_that_was_compressed_while_nobody_looked_is_read_from_there() {
+fn the_rest_of_a_file_compressed_while_no_engine_ran_is_read_from_the_compressed_one() {
     for (ending, packed) in PACKS {
         for paths in [&["app.log"][..], &["app.log*"], &["*.log"]] {
-            let mut bench = Bench::new(paths);
-            bench.append("app.log", lines("a", 0..2000));
-            bench.open();
-            bench.until("the first", |bench| bench.consumer.events.len() == 2000);
-            bench.append("app.log", lines("a", 2000..5000));
-            bench.close();
-            let generation = bench.consumer.events[0].generation;
-            let at = *bench.consumer.cursors.get(&generation).unwrap();
-            fs::rename(bench.path("app.log"), bench.path("app.log.1")).unwrap();
-            pack(&bench.path("app.log.1"), ending, packed);
-            bench.append("app.log", lines("a", 5000..5010));
-            bench.open();
-            bench.expect_lines(numbered(0..5010));
-            let rest = &bench.consumer.events[2000..];
+            let mut fixture = Fixture::new(paths);
+            fixture.append("app.log", lines("a", 0..2000));
+            fixture.open();
+            fixture.until("the first", |fixture| fixture.consumer.events.len() == 2000);
+            fixture.append("app.log", lines("a", 2000..5000));
+            fixture.close();
+            let generation = fixture.consumer.events[0].generation;
+            let at = *fixture.consumer.cursors.get(&generation).unwrap();
+            fs::rename(fixture.path("app.log"), fixture.path("app.log.1")).unwrap();
+            pack(&fixture.path("app.log.1"), ending, packed);
+            fixture.append("app.log", lines("a", 5000..5010));
+            fixture.open();
+            fixture.expect_lines(numbered(0..5010));
+            let rest = &fixture.consumer.events[2000..];
             let first = rest.iter().find(|event| event.text == line("a", 2000)).unwrap();
             assert_eq!((first.generation, first.bounds.0), (generation, at), "{ending} {paths:?}");
-            // Renumbered by the next rotation, and everything still stands.
-            bench.close();
+            // Renumbered by the next rotation: nothing is read again.
+            fixture.close();
             let name = |number: u32| format!("app.log.{number}.{ending}");
-            fs::rename(bench.path(&name(1)), bench.path(&name(2))).unwrap();
-            bench.open();
-            bench.expect_lines(numbered(0..5010));
+            fs::rename(fixture.path(&name(1)), fixture.path(&name(2))).unwrap();
+            fixture.open();
+            fixture.expect_lines(numbered(0..5010));
         }
     }
 }
 
 #[test]
-fn a_restart_in_the_middle_of_a_compressed_file_goes_on_by_its_offset() {
-    let mut bench = Bench::new(&["app.log*"]);
-    bench.append("app.log.1.gz", gzip(lines("a", 0..60_000).as_bytes()));
-    bench.open();
-    bench.until("the generation", |bench| !bench.log().generations().is_empty());
-    // One batch at a time, each in another life of ours.
-    while bench.consumer.events.len() < 60_000 {
-        bench.read_one_batch();
-        bench.restart();
-        bench.until("unpacked", |bench| !bench.log().generations().is_empty());
+fn a_restart_in_the_middle_of_a_compressed_file_continues_at_its_offset() {
+    let mut fixture = Fixture::new(&["app.log*"]);
+    fixture.append("app.log.1.gz", gzip(lines("a", 0..60_000).as_bytes()));
+    fixture.open();
+    fixture.until("the generation", |fixture| !fixture.log().generations().is_empty());
+    // One batch per start of the log.
+    while fixture.consumer.events.len() < 60_000 {
+        fixture.read_one_batch();
+        fixture.restart();
+        fixture.until("decompressed", |fixture| !fixture.log().generations().is_empty());
     }
-    bench.expect_lines(numbered(0..60_000));
+    fixture.expect_lines(numbered(0..60_000));
 }
 
 #[test]
-fn what_was_read_before_it_was_compressed_does_not_come_again() {
-    let mut bench = Bench::new(&["app.log*"]);
-    bench.append("app.log", lines("a", 0..100));
-    bench.open();
-    bench.until("all", |bench| bench.consumer.events.len() == 100);
-    fs::rename(bench.path("app.log"), bench.path("app.log.1")).unwrap();
-    bench.append("app.log", lines("a", 100..200));
-    bench.until("the next", |bench| bench.consumer.events.len() == 200);
-    pack(&bench.path("app.log.1"), "gz", gzip);
-    bench.until("it is found", |bench| {
-        bench.log().files().iter().any(|file| file.facts().path.ends_with("app.log.1.gz"))
+fn bytes_read_before_compression_are_not_read_again() {
+    let mut fixture = Fixture::new(&["app.log*"]);
+    fixture.append("app.log", lines("a", 0..100));
+    fixture.open();
+    fixture.until("all", |fixture| fixture.consumer.events.len() == 100);
+    fs::rename(fixture.path("app.log"), fixture.path("app.log.1")).unwrap();
+    fixture.append("app.log", lines("a", 100..200));
+    fixture.until("the next", |fixture| fixture.consumer.events.len() == 200);
+    pack(&fixture.path("app.log.1"), "gz", gzip);
+    fixture.until("it is found", |fixture| {
+        fixture.log().files().iter().any(|file| file.facts().path.ends_with("app.log.1.gz"))
     });
-    // The time after which it would be taken for a file of its own.
+    // Longer than the time after which the file would count as one of its own.
     std::thread::sleep(Duration::from_millis(2500));
-    bench.expect_lines(numbered(0..200));
-    bench.restart();
-    bench.until("it is known", |bench| bench.log().generations().len() == 2);
-    bench.expect_lines(numbered(0..200));
+    fixture.expect_lines(numbered(0..200));
+    fixture.restart();
+    fixture.until("it is known", |fixture| fixture.log().generations().len() == 2);
+    fixture.expect_lines(numbered(0..200));
 }
 
 #[test]
-fn truncated_while_unread_is_read_from_a_copy_that_was_compressed_at_once() {
+fn unread_truncated_bytes_are_read_from_a_copy_compressed_at_once() {
     for paths in [&["app.log"][..], &["app.log*"]] {
-        let mut bench = Bench::new(paths);
-        bench.append("app.log", lines("a", 0..2000));
-        bench.open();
-        let size = fs::metadata(bench.path("app.log")).unwrap().len();
-        bench.until("seen", |bench| {
-            bench.log().ends().first().is_some_and(|end| end.offset == size)
+        let mut fixture = Fixture::new(paths);
+        fixture.append("app.log", lines("a", 0..2000));
+        fixture.open();
+        let size = fs::metadata(fixture.path("app.log")).unwrap().len();
+        fixture.until("seen", |fixture| {
+            fixture.log().ends().first().is_some_and(|end| end.offset == size)
         });
-        bench.consumer.forget_all_but(100);
+        fixture.consumer.forget_all_but(100);
         // `gzip -c app.log > app.log.1.gz; : > app.log`
-        fs::write(bench.path("app.log.1.gz"), gzip(&fs::read(bench.path("app.log")).unwrap()))
+        fs::write(fixture.path("app.log.1.gz"), gzip(&fs::read(fixture.path("app.log")).unwrap()))
             .unwrap();
-        File::create(bench.path("app.log")).unwrap();
-        bench.append("app.log", lines("a", 2000..2010));
-        bench.expect_lines(numbered(0..2010));
+        File::create(fixture.path("app.log")).unwrap();
+        fixture.append("app.log", lines("a", 2000..2010));
+        fixture.expect_lines(numbered(0..2010));
     }
 }
 
 #[test]
 fn a_stream_that_is_still_written_is_waited_for() {
-    let mut bench = Bench::new(&["*.gz"]);
+    let mut fixture = Fixture::new(&["*.gz"]);
     let whole = gzip(lines("a", 0..50_000).as_bytes());
-    bench.append("app.gz", &whole[..2]);
-    bench.open();
+    fixture.append("app.gz", &whole[..2]);
+    fixture.open();
     for part in whole[2..].chunks(whole.len() / 7) {
         std::thread::sleep(Duration::from_millis(300));
-        bench.append("app.gz", part);
-        bench.drain();
+        fixture.append("app.gz", part);
+        fixture.drain();
     }
-    bench.expect_lines(numbered(0..50_000));
-    assert_eq!(bench.log().notices(), []);
+    fixture.expect_lines(numbered(0..50_000));
+    assert_eq!(fixture.log().notices(), []);
 }
 
 #[test]
-fn what_stands_before_the_damage_is_read_and_the_damage_is_said() {
+fn bytes_before_the_damage_are_read_and_the_damage_is_reported() {
     for (ending, packed) in PACKS {
-        let mut bench = Bench::new(&["app.*"]);
-        // Too little alike to become one block of a few bytes.
+        let mut fixture = Fixture::new(&["app.*"]);
+        // Lines so different that they do not compress to one small block.
         let texts: Vec<String> = (0..60_000u64)
             .map(|n| format!("{{\"n\":{}}}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
             .collect();
         let mut bytes = packed((texts.join("\n") + "\n").as_bytes());
         let middle = bytes.len() / 2;
         bytes[middle..middle + 40].fill(0xa5);
-        bench.append(&format!("app.{ending}"), &bytes);
-        bench.append("app.log", "beside\n");
-        bench.open();
-        let said = |bench: &Bench| {
-            bench
+        fixture.append(&format!("app.{ending}"), &bytes);
+        fixture.append("app.log", "beside\n");
+        fixture.open();
+        let is_damage_reported = |fixture: &Fixture| {
+            fixture
                 .log()
                 .notices()
                 .iter()
                 .any(|notice| notice.text.contains(&format!("app.{ending} is damaged after")))
         };
-        bench.until("it is said", |bench| said(bench) && bench.log().generations().len() == 2);
-        bench.until("the rest of it is told", |bench| bench.consumer.events.len() > 2);
-        bench.drain();
-        let found: Vec<&str> = bench.texts().into_iter().filter(|text| *text != "beside").collect();
+        fixture.until("the notice", |fixture| {
+            is_damage_reported(fixture) && fixture.log().generations().len() == 2
+        });
+        fixture.until("the rest of it is read", |fixture| fixture.consumer.events.len() > 2);
+        fixture.drain();
+        let found: Vec<&str> =
+            fixture.texts().into_iter().filter(|text| *text != "beside").collect();
         assert!(found.len() > 1000 && found.len() < 60_000, "{ending}: {}", found.len());
         assert!(found[..1000].iter().eq(texts[..1000].iter()), "{ending}");
-        // An intact one in its place.
+        // Replaced by an intact file.
         fs::write(
-            bench.path(&format!("app.{ending}")),
+            fixture.path(&format!("app.{ending}")),
             packed((texts.join("\n") + "\n").as_bytes()),
         )
         .unwrap();
-        bench.until("all", |bench| bench.texts().last() == Some(&texts[59_999].as_str()));
-        bench.until("nothing is said", |bench| bench.log().notices().is_empty());
+        fixture.until("all", |fixture| fixture.texts().last() == Some(&texts[59_999].as_str()));
+        fixture.until("no notice", |fixture| fixture.log().notices().is_empty());
     }
 }
 
 #[test]
-fn a_stream_that_stays_cut_is_read_as_far_as_it_goes() {
-    let mut bench = Bench::new(&["*.gz"]);
+fn a_stream_that_stays_incomplete_is_read_to_its_last_byte() {
+    let mut fixture = Fixture::new(&["*.gz"]);
     let whole = gzip(lines("a", 0..50_000).as_bytes());
-    bench.append("app.gz", &whole[..whole.len() / 2]);
-    bench.open();
-    bench.until("some", |bench| bench.consumer.events.len() > 1000);
-    assert!(bench.log().notices()[0].text.contains("is incomplete"), "{:?}", bench.log().notices());
-    bench.append("app.gz", &whole[whole.len() / 2..]);
-    bench.until("all", |bench| bench.texts().last() == Some(&line("a", 49_999).as_str()));
+    fixture.append("app.gz", &whole[..whole.len() / 2]);
+    fixture.open();
+    fixture.until("some", |fixture| fixture.consumer.events.len() > 1000);
+    assert!(
+        fixture.log().notices()[0].text.contains("is incomplete"),
+        "{:?}",
+        fixture.log().notices()
+    );
+    fixture.append("app.gz", &whole[whole.len() / 2..]);
+    fixture.until("all", |fixture| fixture.texts().last() == Some(&line("a", 49_999).as_str()));
 }
 
-/// Everything as from the plain file, and the ids too.
+/// The same events with the same ids as from the plain file.
 #[test]
 fn parse_stats_and_search_read_compressed_files() {
     let home = TempDir::new().unwrap();
@@ -249,23 +257,23 @@ fn parse_stats_and_search_read_compressed_files() {
             serde_json::from_str(parsed.lines().nth(28_123).unwrap()).unwrap();
         assert_eq!(found["message"], "number 28123");
         assert_eq!(found["event"]["id"], line["event"]["id"]);
-        // Cut in the middle: what stands before is told, and then that it is not all.
+        // Truncated in the middle: the events before are printed, and the truncation is reported.
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         for arguments in [&["stats"][..], &["parse"], &["search", "number"]] {
             let output = run(logwarden(home.path()).args(arguments).arg(&path));
             assert_eq!(output.status.code(), Some(1), "{arguments:?} {}", text(&output.stderr));
             assert!(!output.stdout.is_empty(), "{arguments:?}");
-            let said = text(&output.stderr);
+            let messages = text(&output.stderr);
             assert!(
-                said.contains(&format!("app.log.{ending}")) && said.contains("after byte"),
-                "{said}"
+                messages.contains(&format!("app.log.{ending}")) && messages.contains("after byte"),
+                "{messages}"
             );
         }
     }
 }
 
-/// With the real binary: rotated, compressed and killed at any moment, every line stands in the archive once.
+/// With the real binary: rotated, compressed and killed at any moment, every line is in the archive once.
 #[test]
 fn kills_while_rotation_compresses_leave_every_line_once() {
     let seed = program::seed("kills_while_rotation_compresses");
@@ -289,7 +297,7 @@ fn kills_while_rotation_compresses_leave_every_line_once() {
             .unwrap();
         written
     };
-    // Large enough to be killed within.
+    // Large enough for a kill during compression.
     write(100_000);
     for round in 0..12 {
         let engine = Engine::start(home, &state, &[&glob]);
@@ -316,7 +324,7 @@ fn kills_while_rotation_compresses_leave_every_line_once() {
 }
 
 #[test]
-fn a_run_that_could_not_unpack_all_of_a_file_is_no_success() {
+fn a_run_that_could_not_decompress_a_whole_file_fails() {
     let text = lines("a", 0..2_000);
     let whole = gzip(text.as_bytes());
     let changed = |place: usize| {
@@ -327,7 +335,7 @@ fn a_run_that_could_not_unpack_all_of_a_file_is_no_success() {
     let damaged = [
         whole[..whole.len() / 2].to_vec(),
         changed(whole.len() / 2),
-        // Its checksum, so that nobody knows which bytes are wrong.
+        // A wrong checksum: it is unknown which bytes are damaged.
         changed(whole.len() - 6),
     ];
     for (bytes, code) in damaged.into_iter().map(|bytes| (bytes, 3)).chain([(whole.clone(), 0)]) {
@@ -341,10 +349,10 @@ fn a_run_that_could_not_unpack_all_of_a_file_is_no_success() {
                 .args(["--no-ui", "--once", "--state-dir"])
                 .arg(&state)
                 .arg(home.path().join("*.gz")));
-            let said = program::text(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{said}");
-            let told = said.contains("1 compressed file damaged or truncated");
-            assert_eq!(told, code == 3, "{said}");
+            let messages = program::text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{messages}");
+            let is_reported = messages.contains("1 compressed file damaged or truncated");
+            assert_eq!(is_reported, code == 3, "{messages}");
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use logwarden::base::Timestamp;
 use logwarden::base::clock::ManualClock;
 
-use crate::bench::lines;
+use crate::fixture::lines;
 use crate::program::{Engine, archived, logwarden, run, text, wait_for};
-use crate::rotation::{Bench, append};
+use crate::rotation::{Fixture, append};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -19,7 +19,7 @@ fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
     fs::write(home.path().join("app.log"), lines(1, 0..2000)).unwrap();
     fs::write(home.path().join("copy.log"), lines(1, 0..2005)).unwrap();
     let state = home.path().join("state");
-    let (mut counts, mut codes, mut said) = (Vec::new(), Vec::new(), String::new());
+    let (mut counts, mut codes, mut messages) = (Vec::new(), Vec::new(), String::new());
     let mut before = 0;
     for name in order {
         let mut command = logwarden(home.path());
@@ -29,28 +29,28 @@ fn runs(order: &[&str]) -> (Vec<u64>, Vec<Option<i32>>, String) {
         counts.push(now - before);
         before = now;
         codes.push(output.status.code());
-        said.push_str(&text(&output.stderr));
+        messages.push_str(&text(&output.stderr));
     }
-    (counts, codes, said)
+    (counts, codes, messages)
 }
 
 #[test]
-fn a_copy_that_is_opened_after_its_original_is_a_file_of_its_own_while_that_is_there() {
-    let (counts, codes, said) = runs(&["app.log", "copy.log", "app.log", "copy.log"]);
-    assert_eq!(counts, [2000, 2005, 0, 0], "{said}");
-    assert_eq!(codes, [Some(0); 4], "{said}");
-    assert!(!said.contains("lost") && !said.contains("destroyed"), "{said}");
+fn a_copy_opened_after_its_original_is_a_file_of_its_own_while_the_original_exists() {
+    let (counts, codes, messages) = runs(&["app.log", "copy.log", "app.log", "copy.log"]);
+    assert_eq!(counts, [2000, 2005, 0, 0], "{messages}");
+    assert_eq!(codes, [Some(0); 4], "{messages}");
+    assert!(!messages.contains("lost") && !messages.contains("destroyed"), "{messages}");
 }
 
 #[test]
-fn the_other_way_round_too() {
-    let (counts, codes, said) = runs(&["copy.log", "app.log", "copy.log", "app.log"]);
-    assert_eq!(counts, [2005, 2000, 0, 0], "{said}");
-    assert_eq!(codes, [Some(0); 4], "{said}");
+fn an_original_opened_after_its_copy_is_a_file_of_its_own() {
+    let (counts, codes, messages) = runs(&["copy.log", "app.log", "copy.log", "app.log"]);
+    assert_eq!(counts, [2005, 2000, 0, 0], "{messages}");
+    assert_eq!(codes, [Some(0); 4], "{messages}");
 }
 
 #[test]
-fn a_file_that_holds_only_what_was_read_from_another_says_so() {
+fn a_file_that_only_repeats_another_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let (state, log) = (home.path().join("state"), home.path().join("app.log"));
     let once = |name: &str| {
@@ -64,17 +64,17 @@ fn a_file_that_holds_only_what_was_read_from_another_says_so() {
     fs::copy(&log, home.path().join("app.log.1")).unwrap();
     fs::remove_file(&log).unwrap();
     let output = once("app.log.1");
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let messages = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{messages}");
     assert_eq!(archived(home.path(), &state, "*"), 500);
     assert!(
-        said.contains("app.log.1 is a copy of") && said.contains("not delivered again"),
-        "{said}"
+        messages.contains("app.log.1 is a copy of") && messages.contains("not delivered again"),
+        "{messages}"
     );
 }
 
 #[test]
-fn what_an_editor_keeps_for_a_moment_is_no_log_and_its_save_is_no_new_one() {
+fn an_editors_temporary_file_is_not_a_log_and_its_save_is_not_a_new_log() {
     let home = tempfile::tempdir().unwrap();
     let logs = home.path().join("logs");
     fs::create_dir(&logs).unwrap();
@@ -100,7 +100,7 @@ fn what_an_editor_keeps_for_a_moment_is_no_log_and_its_save_is_no_new_one() {
 /// A file of the same name in another directory, read by a run that is started there: another file, although it begins
 /// with the same bytes.
 #[test]
-fn a_copy_in_another_directory_that_is_named_as_its_original_is_a_file_of_its_own() {
+fn a_copy_with_the_same_name_in_another_directory_is_a_file_of_its_own() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     for directory in ["one", "two"] {
@@ -119,44 +119,44 @@ fn a_copy_in_another_directory_that_is_named_as_its_original_is_a_file_of_its_ow
 /// A first line without a line end for ten seconds becomes an event, and the file is identified by it. The copy has the
 /// whole line.
 #[test]
-fn a_copy_is_recognised_where_the_first_line_was_taken_up_before_its_end() {
+fn a_copy_is_recognised_after_an_incomplete_first_line_became_an_event() {
     for while_it_runs in [false, true] {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_790_000_000)));
-        let mut bench = Bench::new(&["app.log*"]);
-        bench.append("app.log", "start ");
-        bench.open_with(clock.clone());
-        bench.until("the beginning of the line", |bench| {
+        let mut fixture = Fixture::new(&["app.log*"]);
+        fixture.append("app.log", "start ");
+        fixture.open_with(clock.clone());
+        fixture.until("the beginning of the line", |fixture| {
             clock.advance(Duration::from_secs(1));
-            bench.consumer.events.len() == 1
+            fixture.consumer.events.len() == 1
         });
-        bench.append("app.log", "of the service\nsecond\n");
-        bench.until("the rest of it", |bench| {
+        fixture.append("app.log", "of the service\nsecond\n");
+        fixture.until("the rest of it", |fixture| {
             clock.advance(Duration::from_millis(100));
-            bench.consumer.events.len() == 3
+            fixture.consumer.events.len() == 3
         });
         if !while_it_runs {
-            bench.close();
+            fixture.close();
         }
-        bench.append("app.log", "third\n");
-        fs::copy(bench.path("app.log"), bench.path("app.log.1")).unwrap();
-        fs::write(bench.path("app.log"), "another\n").unwrap();
+        fixture.append("app.log", "third\n");
+        fs::copy(fixture.path("app.log"), fixture.path("app.log.1")).unwrap();
+        fs::write(fixture.path("app.log"), "another\n").unwrap();
         if !while_it_runs {
-            bench.open_with(clock.clone());
+            fixture.open_with(clock.clone());
         }
-        append(&bench.path("app.log"), b"more\n");
-        bench.until("all", |bench| {
+        append(&fixture.path("app.log"), b"more\n");
+        fixture.until("all", |fixture| {
             clock.advance(Duration::from_millis(100));
-            bench.consumer.events.len() >= 6
+            fixture.consumer.events.len() >= 6
         });
         for _ in 0..40 {
             clock.advance(Duration::from_millis(500));
             std::thread::sleep(Duration::from_millis(5));
-            bench.drain();
+            fixture.drain();
         }
-        let mut texts = bench.texts();
+        let mut texts = fixture.texts();
         texts.sort_unstable();
         let all = ["another", "more", "of the service", "second", "start ", "third"];
-        assert_eq!((texts, bench.consumer.lost), (all.to_vec(), 0), "{while_it_runs}");
-        bench.close();
+        assert_eq!((texts, fixture.consumer.lost), (all.to_vec(), 0), "{while_it_runs}");
+        fixture.close();
     }
 }

@@ -1,5 +1,5 @@
-//! The ciphers that are linked in, against vectors that others made: Wycheproof and ipcrypt. Without the corpus
-//! the tests say so and prove nothing.
+//! The linked ciphers, checked against published vectors: Wycheproof and ipcrypt. Without the corpus the tests report
+//! that and check nothing.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn bytes(test: &Value, name: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Calls `check` with each test of the groups that `wanted` names, and whether it is valid.
+/// Calls `check` with each test of the groups that `wanted` accepts, and with its validity.
 fn each(
     vectors: &Value,
     wanted: &[(&str, u64)],

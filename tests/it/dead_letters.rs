@@ -1,4 +1,5 @@
-//! What a target refuses for good is kept, can be looked at, sent again and dropped, with an engine and without.
+//! Events that a target rejects permanently are kept and can be listed, replayed and deleted, with or without a running
+//! engine.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -10,39 +11,42 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bench::open_state;
-use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::fixture::open_state;
 use crate::program::{self, Engine, Random, wait_for};
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 use crate::small_disk::SmallDisk;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log, a server, and a state.
-struct Bench {
+struct Fixture {
     home: TempDir,
-    server: JudgingElasticsearch,
+    server: RejectingElasticsearch,
 }
 
-impl Bench {
-    /// Documents whose `number` is no number are refused.
+impl Fixture {
+    /// Its server rejects documents whose `number` is not a number.
     fn new(more: &str) -> Self {
-        let bench = Bench { home: TempDir::new().unwrap(), server: JudgingElasticsearch::start() };
-        fs::write(bench.path("app.log"), "").unwrap();
+        let fixture =
+            Fixture { home: TempDir::new().unwrap(), server: RejectingElasticsearch::start() };
+        fs::write(fixture.path("app.log"), "").unwrap();
         let text = format!(
             "[source.app]\npaths = [\"{}\"]\n[sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n\
              [[sink.es.route]]\nwhere = \"level:error\"\nindex = \"errors\"\n{more}\n",
-            bench.path("app.log").display(),
-            bench.server.url
+            fixture.path("app.log").display(),
+            fixture.server.url
         );
-        fs::write(bench.path("config.toml"), text).unwrap();
-        bench.server.judge(|_, document| {
+        fs::write(fixture.path("config.toml"), text).unwrap();
+        fixture.server.reply_to_items(|_, document| {
             let wrong = document["number"].is_string();
             let reason = format!("failed to parse field [number] of {}", document["number"]);
             wrong
-                .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", &reason))
+                .then(|| {
+                    RejectingElasticsearch::rejection(400, "document_parsing_exception", &reason)
+                })
                 .flatten()
         });
-        bench
+        fixture
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -61,10 +65,10 @@ impl Bench {
         command
     }
 
-    /// Exit code, standard output and what else it said.
+    /// Returns the exit code, standard output and standard error.
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = program::run(&mut self.command(arguments));
-        let code = output.status.code().expect("it ends by itself");
+        let code = output.status.code().expect("it ends on its own");
         (code, program::text(&output.stdout), program::text(&output.stderr))
     }
 
@@ -76,8 +80,8 @@ impl Bench {
         Engine::spawn(self.home.path(), &mut self.command(&["--no-ui"]))
     }
 
-    /// What lies there, as a program reads it.
-    fn kept(&self) -> Vec<Value> {
+    /// The stored dead letters, as JSON.
+    fn stored_letters(&self) -> Vec<Value> {
         let (_, out, _) = self.letters(&["show", "--json"]);
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -86,8 +90,8 @@ impl Bench {
         wait_for("documents", PATIENCE, || (self.server.documents().len() == count).then_some(()));
     }
 
-    fn mend(&self) {
-        self.server.judge(|_, _| None);
+    fn accept_everything(&self) {
+        self.server.reply_to_items(|_, _| None);
     }
 }
 
@@ -98,13 +102,13 @@ fn line(level: &str, number: &str) -> String {
 }
 
 #[test]
-fn a_letter_says_who_refused_what_and_why_and_is_delivered_when_that_is_mended() {
-    let bench = Bench::new("");
-    bench.append(&line("info", "1"));
-    bench.append(&line("info", r#""a\u001b[2Jb""#));
-    bench.append(&line("error", r#""c""#));
-    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
-    let letters = bench.kept();
+fn a_dead_letter_names_target_event_and_reason_and_is_delivered_once_the_cause_is_fixed() {
+    let fixture = Fixture::new("");
+    fixture.append(&line("info", "1"));
+    fixture.append(&line("info", r#""a\u001b[2Jb""#));
+    fixture.append(&line("error", r#""c""#));
+    assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
+    let letters = fixture.stored_letters();
     assert_eq!(letters.len(), 2);
     let targets: Vec<&Value> = letters.iter().map(|letter| &letter["target"]).collect();
     assert_eq!(targets, ["logwarden-2026.11.20", "errors"]);
@@ -115,103 +119,106 @@ fn a_letter_says_who_refused_what_and_why_and_is_delivered_when_that_is_mended()
         assert_eq!((&letter["attempts"], &letter["document"]["message"]), (&1.into(), &"m".into()));
     }
 
-    let (code, out, _) = bench.letters(&["list"]);
+    let (code, out, _) = fixture.letters(&["list"]);
     assert_eq!(code, 0);
     assert!(out.contains("2 × 400 document_parsing_exception: failed to parse"), "{out}");
-    let (_, out, _) = bench.letters(&["list", "--json"]);
+    let (_, out, _) = fixture.letters(&["list", "--json"]);
     let listed: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&listed["letters"], &listed["reasons"][0][1]), (&2.into(), &2.into()));
-    let (_, out, _) = bench.letters(&["show", "--where", "level:error"]);
+    let (_, out, _) = fixture.letters(&["show", "--where", "level:error"]);
     assert!(out.contains("target    errors") && !out.contains("logwarden-2026"), "{out}");
-    let (_, out, _) = bench.letters(&["show"]);
+    let (_, out, _) = fixture.letters(&["show"]);
     assert!(!out.contains('\u{1b}') && out.contains(r"a\u001b[2Jb"), "{out:?}");
-    assert_eq!(bench.letters(&["show", "--sink", "other"]).0, 1);
+    assert_eq!(fixture.letters(&["show", "--sink", "other"]).0, 1);
 
-    let (code, _, said) = bench.letters(&["replay"]);
-    assert_eq!(code, 3, "{said}");
-    assert!(said.contains("0 delivered, 2 rejected again"), "{said}");
-    assert!(bench.kept().iter().all(|letter| letter["attempts"] == 2));
-    bench.mend();
-    let (code, _, said) = bench.letters(&["replay"]);
-    assert_eq!((code, said.contains("2 delivered")), (0, true), "{said}");
-    assert_eq!(bench.letters(&["list"]), (0, String::new(), "logwarden: no dead letters\n".into()));
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!(code, 3, "{messages}");
+    assert!(messages.contains("0 delivered, 2 rejected again"), "{messages}");
+    assert!(fixture.stored_letters().iter().all(|letter| letter["attempts"] == 2));
+    fixture.accept_everything();
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!((code, messages.contains("2 delivered")), (0, true), "{messages}");
+    assert_eq!(
+        fixture.letters(&["list"]),
+        (0, String::new(), "logwarden: no dead letters\n".into())
+    );
     let indexes: Vec<String> =
-        bench.server.documents().into_iter().map(|(index, _)| index).collect();
+        fixture.server.documents().into_iter().map(|(index, _)| index).collect();
     assert_eq!(indexes, ["errors", "logwarden-2026.11.20", "logwarden-2026.11.20"]);
-    assert_eq!(bench.letters(&["replay"]).0, 0, "nothing is left to do");
+    assert_eq!(fixture.letters(&["replay"]).0, 0, "there is nothing left to replay");
 }
 
 #[test]
 fn the_engine_that_owns_the_state_replays_and_drops() {
-    let bench = Bench::new("");
-    bench.append(&line("info", "1"));
-    bench.append(&line("info", r#""a""#));
-    bench.append(&line("error", r#""b""#));
-    let engine = bench.engine();
-    wait_for("two letters", PATIENCE, || (bench.kept().len() == 2).then_some(()));
-    let (code, out, said) = bench.letters(&["drop", "--where", "level:error"]);
+    let fixture = Fixture::new("");
+    fixture.append(&line("info", "1"));
+    fixture.append(&line("info", r#""a""#));
+    fixture.append(&line("error", r#""b""#));
+    let engine = fixture.engine();
+    wait_for("two letters", PATIENCE, || (fixture.stored_letters().len() == 2).then_some(()));
+    let (code, out, messages) = fixture.letters(&["drop", "--where", "level:error"]);
     assert_eq!(code, 0);
-    assert!(out.contains("1 × 400") && said.contains("nothing was deleted"), "{out}{said}");
-    assert_eq!(bench.kept().len(), 2);
-    let (code, _, said) = bench.letters(&["drop", "--where", "level:error", "--yes"]);
-    assert_eq!((code, said.as_str()), (0, "logwarden: 1 dead letter deleted\n"));
-    bench.mend();
-    let (code, _, said) = bench.letters(&["replay"]);
-    assert_eq!((code, said.contains("1 delivered")), (0, true), "{said}");
-    bench.wait_for_documents(2);
-    // It goes on as before.
-    bench.append(&line("info", "2"));
-    bench.wait_for_documents(3);
-    assert!(bench.kept().is_empty());
+    assert!(out.contains("1 × 400") && messages.contains("nothing was deleted"), "{out}{messages}");
+    assert_eq!(fixture.stored_letters().len(), 2);
+    let (code, _, messages) = fixture.letters(&["drop", "--where", "level:error", "--yes"]);
+    assert_eq!((code, messages.as_str()), (0, "logwarden: 1 dead letter deleted\n"));
+    fixture.accept_everything();
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!((code, messages.contains("1 delivered")), (0, true), "{messages}");
+    fixture.wait_for_documents(2);
+    // Delivery continues as before.
+    fixture.append(&line("info", "2"));
+    fixture.wait_for_documents(3);
+    assert!(fixture.stored_letters().is_empty());
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
 }
 
-/// Delivered in the first request, killed in the second: the next replay repeats, and nothing is lost.
+/// The first request is delivered, the kill is in the second: the next replay repeats it, and nothing is lost.
 #[test]
 fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
-    let bench = Bench::new("");
-    bench.append(&line("info", "1"));
+    let fixture = Fixture::new("");
+    fixture.append(&line("info", "1"));
     for number in 0..8 {
         let long = "x".repeat(300_000);
-        bench.append(&line("info", &format!(r#""{number}{long}""#)));
+        fixture.append(&line("info", &format!(r#""{number}{long}""#)));
     }
-    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
-    let before = bench.server.requests();
-    // The second request is not answered before we say so.
+    assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
+    let before = fixture.server.requests();
+    // The second request is not answered until the test allows it.
     let (release, released) = mpsc::channel::<()>();
     let mut items = 0;
-    bench.server.judge(move |_, _| {
+    fixture.server.reply_to_items(move |_, _| {
         items += 1;
         if items == 6 {
             let _ = released.recv();
         }
         None
     });
-    let mut replay = bench.command(&["dead-letters", "replay"]).spawn().unwrap();
-    wait_for("the first request", PATIENCE, || (bench.server.requests() > before).then_some(()));
+    let mut replay = fixture.command(&["dead-letters", "replay"]).spawn().unwrap();
+    wait_for("the first request", PATIENCE, || (fixture.server.requests() > before).then_some(()));
     replay.kill().unwrap();
     replay.wait().unwrap();
     release.send(()).unwrap();
-    assert_eq!(bench.kept().len(), 8);
-    let (code, _, said) = bench.letters(&["replay"]);
-    assert_eq!(code, 0, "{said}");
-    assert!(said.contains("8 delivered (") && said.contains("duplicates"), "{said}");
-    assert_eq!((bench.server.documents().len(), bench.kept().len()), (9, 0));
+    assert_eq!(fixture.stored_letters().len(), 8);
+    let (code, _, messages) = fixture.letters(&["replay"]);
+    assert_eq!(code, 0, "{messages}");
+    assert!(messages.contains("8 delivered (") && messages.contains("duplicates"), "{messages}");
+    assert_eq!((fixture.server.documents().len(), fixture.stored_letters().len()), (9, 0));
 }
 
-/// Every tenth is refused. The first item of each run says that it is there, and waits to be released.
-fn refuse_every_tenth(server: &JudgingElasticsearch) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+/// Rejects every tenth event. The first item of each run reports its arrival and waits to be released.
+fn reject_every_tenth(server: &RejectingElasticsearch) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (arrived, arrival) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let mut gate = Some((arrived, released));
-    server.judge(move |_, document| {
+    server.reply_to_items(move |_, document| {
         if let Some((arrived, released)) = gate.take() {
             let _ = arrived.send(());
             let _ = released.recv();
         }
         let refused = document["number"].as_u64().unwrap() % 10 == 7;
         refused
-            .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", "no"))
+            .then(|| RejectingElasticsearch::rejection(400, "document_parsing_exception", "no"))
             .flatten()
     });
     (arrival, release)
@@ -225,21 +232,21 @@ fn truncate(path: &Path) {
     OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
 }
 
-/// Its log no longer holds what the reply refuses.
+/// The log no longer contains the events that the reply rejects.
 #[test]
-fn what_is_refused_after_its_log_was_truncated_is_kept() {
-    let bench = Bench::new("");
-    let (arrival, release) = refuse_every_tenth(&bench.server);
+fn events_rejected_after_their_log_was_truncated_are_kept() {
+    let fixture = Fixture::new("");
+    let (arrival, release) = reject_every_tenth(&fixture.server);
     let text: Vec<String> = (0..1000).map(|number| line("info", &number.to_string())).collect();
-    bench.append(&text.join("\n"));
-    let engine = bench.engine();
+    fixture.append(&text.join("\n"));
+    let engine = fixture.engine();
     arrival.recv_timeout(PATIENCE).expect("a bulk comes");
-    truncate(&bench.path("app.log"));
+    truncate(&fixture.path("app.log"));
     release.send(()).unwrap();
-    bench.wait_for_documents(900);
-    wait_for("the letters", PATIENCE, || (bench.kept().len() == 100).then_some(()));
+    fixture.wait_for_documents(900);
+    wait_for("the letters", PATIENCE, || (fixture.stored_letters().len() == 100).then_some(()));
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
-    let kept = bench.kept();
+    let kept = fixture.stored_letters();
     let refused = numbers(kept.iter().map(|letter| &letter["document"]));
     assert_eq!(refused, (0..100).map(|ten| ten * 10 + 7).collect());
     for letter in &kept {
@@ -250,17 +257,17 @@ fn what_is_refused_after_its_log_was_truncated_is_kept() {
     }
 }
 
-/// Truncated and killed at random moments around the reply: each line is a document, a letter, or stood behind the
-/// cursor when the program was killed, and is counted as lost by the next run.
+/// Truncated and killed at random moments around the reply: each line is a document or a dead letter, or it was after
+/// the cursor at the kill and is counted as lost by the next run.
 #[test]
-fn a_kill_around_a_truncation_and_a_refusal_loses_nothing_silently() {
+fn a_kill_around_a_truncation_and_a_rejection_never_loses_events_silently() {
     let mut random = Random(program::seed("refused"));
     for round in 0..20 {
-        let bench = Bench::new("");
-        let (arrival, release) = refuse_every_tenth(&bench.server);
+        let fixture = Fixture::new("");
+        let (arrival, release) = reject_every_tenth(&fixture.server);
         let all: Vec<String> = (0..300).map(|number| line("info", &number.to_string())).collect();
-        bench.append(&all.join("\n"));
-        let engine = bench.engine();
+        fixture.append(&all.join("\n"));
+        let engine = fixture.engine();
         arrival.recv_timeout(PATIENCE).expect("a bulk comes");
         let mut moments = [0, 1, 2].map(|step| (random.below(60), step));
         moments.sort_unstable();
@@ -270,17 +277,17 @@ fn a_kill_around_a_truncation_and_a_refusal_loses_nothing_silently() {
             passed = moment;
             match step {
                 0 => release.send(()).unwrap(),
-                1 => truncate(&bench.path("app.log")),
+                1 => truncate(&fixture.path("app.log")),
                 _ => engine.take().expect("killed once").kill(),
             }
         }
-        let store = open_state(&bench.path("state"));
+        let store = open_state(&fixture.path("state"));
         let cursor = store.cursors("es").iter().map(|row| row.offset).max().unwrap_or(0);
         drop(store);
-        let (code, _, said) = bench.run(&["--no-ui", "--once"]);
+        let (code, _, messages) = fixture.run(&["--no-ui", "--once"]);
         let documents: Vec<Value> =
-            bench.server.documents().into_iter().map(|(_, it)| it).collect();
-        let letters = bench.kept();
+            fixture.server.documents().into_iter().map(|(_, it)| it).collect();
+        let letters = fixture.stored_letters();
         let mut there = numbers(&documents);
         there.extend(numbers(letters.iter().map(|letter| &letter["document"])));
         let (mut missing, mut offset) = (0, 0);
@@ -291,97 +298,103 @@ fn a_kill_around_a_truncation_and_a_refusal_loses_nothing_silently() {
             }
             offset += line.len() as u64 + 1;
         }
-        assert!(missing == 0 || code == 3, "round {round}: {missing} missing, and {code}: {said}");
+        assert!(
+            missing == 0 || code == 3,
+            "round {round}: {missing} missing, and {code}: {messages}"
+        );
     }
 }
 
 #[test]
-fn a_full_store_holds_its_sink_back_and_drops_nothing() {
-    let bench = Bench::new("[dead_letters]\nmost = \"1KiB\"\n[sink.archive]");
+fn a_full_store_blocks_its_sink_and_deletes_nothing() {
+    let fixture = Fixture::new("[dead_letters]\nmost = \"1KiB\"\n[sink.archive]");
     for number in ["\"a\"", "\"b\"", "1"] {
-        bench.append(&line("info", number));
+        fixture.append(&line("info", number));
     }
-    let engine = bench.engine();
-    wait_for("a plain word", PATIENCE, || {
-        let said = engine.said();
-        let full = said.contains("dead_letters.most (1.0 KiB)");
-        (full && said.contains("raise it")).then_some(())
+    let engine = fixture.engine();
+    wait_for("the message", PATIENCE, || {
+        let messages = engine.messages();
+        let full = messages.contains("dead_letters.most (1.0 KiB)");
+        (full && messages.contains("raise it")).then_some(())
     });
-    // The archive goes on.
-    bench.append(&line("info", "2"));
-    let state = bench.path("state");
+    // The archive continues.
+    fixture.append(&line("info", "2"));
+    let state = fixture.path("state");
     wait_for("the archive", PATIENCE, || {
-        (program::archived(bench.home.path(), &state, "*") == 4).then_some(())
+        (program::archived(fixture.home.path(), &state, "*") == 4).then_some(())
     });
     assert!(engine.terminate().success());
-    // Without a mended target and without room nothing passes; with room it does.
-    let more = fs::read_to_string(bench.path("config.toml")).unwrap().replace("1KiB", "1MiB");
-    fs::write(bench.path("config.toml"), more).unwrap();
-    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
-    assert_eq!((bench.kept().len(), bench.server.documents().len()), (2, 2));
+    // While the target rejects it and the store is full, the sink is blocked; with free space it continues.
+    let more = fs::read_to_string(fixture.path("config.toml")).unwrap().replace("1KiB", "1MiB");
+    fs::write(fixture.path("config.toml"), more).unwrap();
+    assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
+    assert_eq!((fixture.stored_letters().len(), fixture.server.documents().len()), (2, 2));
 }
 
 #[test]
-fn a_full_disk_holds_the_sink_back_until_there_is_room() {
-    let bench = Bench::new("[sink.archive]");
-    let directory = bench.path("state/dead-letters");
+fn a_full_disk_blocks_the_sink_until_space_is_free() {
+    let fixture = Fixture::new("[sink.archive]");
+    let directory = fixture.path("state/dead-letters");
     let Some(disk) = SmallDisk::mount(&directory, "256k") else { return };
     disk.fill();
     for number in ["\"a\"", "1", "2"] {
-        bench.append(&line("info", number));
+        fixture.append(&line("info", number));
     }
-    let engine = bench.engine();
-    wait_for("a plain word", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("No space left") && said.contains("/dead-letters/es")).then_some(())
+    let engine = fixture.engine();
+    wait_for("the message", PATIENCE, || {
+        let messages = engine.messages();
+        (messages.contains("No space left") && messages.contains("/dead-letters/es")).then_some(())
     });
-    let state = bench.path("state");
-    let archived = |events| program::archived(bench.home.path(), &state, "*") == events;
-    wait_for("the archive, which goes on", PATIENCE, || archived(3).then_some(()));
-    assert!(bench.kept().is_empty());
+    let state = fixture.path("state");
+    let archived = |events| program::archived(fixture.home.path(), &state, "*") == events;
+    wait_for("the archive, which continues", PATIENCE, || archived(3).then_some(()));
+    assert!(fixture.stored_letters().is_empty());
     disk.make_room();
-    bench.append(&line("info", "3"));
-    wait_for("the letter", PATIENCE, || (bench.kept().len() == 1).then_some(()));
-    wait_for("the rest", PATIENCE, || (bench.server.documents().len() == 3).then_some(()));
-    // It ends as a run with dead letters does.
+    fixture.append(&line("info", "3"));
+    wait_for("the letter", PATIENCE, || (fixture.stored_letters().len() == 1).then_some(()));
+    wait_for("the rest", PATIENCE, || (fixture.server.documents().len() == 3).then_some(()));
+    // The exit code is that of a run with dead letters.
     assert_eq!(engine.terminate().code(), Some(3));
-    assert_eq!((bench.kept().len(), bench.server.documents().len()), (1, 3));
-    // Nothing is left of what found no room.
-    assert_eq!(bench.letters(&["list"]).0, 0);
+    assert_eq!((fixture.stored_letters().len(), fixture.server.documents().len()), (1, 3));
+    // No partly written dead letter is left.
+    assert_eq!(fixture.letters(&["list"]).0, 0);
 }
 
 #[test]
-fn a_damaged_store_is_told_and_the_rest_goes_on() {
-    let bench = Bench::new("");
-    bench.append(&line("info", r#""a""#));
-    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
-    let directory = bench.path("state/dead-letters/es");
+fn a_damaged_store_is_reported_and_the_rest_stays_usable() {
+    let fixture = Fixture::new("");
+    fixture.append(&line("info", r#""a""#));
+    assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
+    let directory = fixture.path("state/dead-letters/es");
     let file = fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
     let whole = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("gar\u{1b}bage\n{whole}{}", &whole[..50])).unwrap();
-    bench.mend();
+    fixture.accept_everything();
     let place = format!("{}:1: not a dead letter", file.display());
     for arguments in [&["list"][..], &["show"], &["drop"], &["replay"]] {
-        let (code, _, said) = bench.letters(arguments);
-        assert_eq!(code, 3, "{arguments:?} {said}");
-        assert!(said.contains(&place) && said.contains(":3: truncated line"), "{said}");
+        let (code, _, messages) = fixture.letters(arguments);
+        assert_eq!(code, 3, "{arguments:?} {messages}");
+        assert!(messages.contains(&place) && messages.contains(":3: truncated line"), "{messages}");
     }
-    assert_eq!(bench.server.documents().len(), 1);
+    assert_eq!(fixture.server.documents().len(), 1);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("gar\u{1b}bage\n{}", &whole[..50]));
 }
 
 #[test]
-fn what_cannot_be_sent_is_said_plainly() {
-    let bench = Bench::new("");
-    bench.append(&line("info", r#""a""#));
-    assert_eq!(bench.run(&["--no-ui", "--once"]).0, 3);
-    let text = fs::read_to_string(bench.path("config.toml")).unwrap();
-    fs::write(bench.path("config.toml"), text.replace("sink.es", "sink.other")).unwrap();
-    let (code, _, said) = bench.letters(&["replay"]);
+fn dead_letters_that_cannot_be_sent_are_reported() {
+    let fixture = Fixture::new("");
+    fixture.append(&line("info", r#""a""#));
+    assert_eq!(fixture.run(&["--no-ui", "--once"]).0, 3);
+    let text = fs::read_to_string(fixture.path("config.toml")).unwrap();
+    fs::write(fixture.path("config.toml"), text.replace("sink.es", "sink.other")).unwrap();
+    let (code, _, messages) = fixture.letters(&["replay"]);
     assert_eq!(code, 1);
-    assert!(said.contains("sink es: its dead letters were not sent: no such sink"), "{said}");
-    let (code, _, said) = bench.letters(&["show", "--where", "("]);
-    assert_eq!((code, said.contains("query, column")), (2, true), "{said}");
-    assert_eq!(bench.letters(&["show", "--day", "yesterday"]).0, 2);
-    assert_eq!(bench.kept().len(), 1);
+    assert!(
+        messages.contains("sink es: its dead letters were not sent: no such sink"),
+        "{messages}"
+    );
+    let (code, _, messages) = fixture.letters(&["show", "--where", "("]);
+    assert_eq!((code, messages.contains("query, column")), (2, true), "{messages}");
+    assert_eq!(fixture.letters(&["show", "--day", "yesterday"]).0, 2);
+    assert_eq!(fixture.stored_letters().len(), 1);
 }

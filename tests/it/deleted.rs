@@ -6,8 +6,8 @@ use std::time::Duration;
 use logwarden::app::control::{self, Reply, Request};
 use serde_json::Value;
 
-use crate::bench::{Bench, assert_each_once, line, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, line, lines};
 use crate::program::{Engine, Random, seed, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,75 +15,76 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MANY: usize = 95_000;
 
 /// A configuration whose server is down, and that server.
-fn outage(most: &str) -> (Bench, FakeElasticsearch) {
+fn outage(most: &str) -> (Fixture, FakeElasticsearch) {
     let server = FakeElasticsearch::prepared();
-    let bench = Bench::new(&format!("urls = [\"{}\"]\n[intake]\nmost = \"{most}\"", server.url()));
-    (bench, server)
+    let fixture =
+        Fixture::new(&format!("urls = [\"{}\"]\n[intake]\nmost = \"{most}\"", server.url()));
+    (fixture, server)
 }
 
-fn says(engine: &Engine, text: &str) {
-    wait_for(text, PATIENCE, || engine.said().contains(text).then_some(()));
+fn wait_for_message(engine: &Engine, text: &str) {
+    wait_for(text, PATIENCE, || engine.messages().contains(text).then_some(()));
 }
 
 /// Waits until the engine knows every existing byte.
-fn has_seen(bench: &Bench, engine: &Engine, bytes: u64) {
-    says(engine, "cannot reach");
+fn wait_until_known(fixture: &Fixture, engine: &Engine, bytes: u64) {
+    wait_for_message(engine, "cannot reach");
     wait_for("every byte to be known", PATIENCE, || {
-        let reply = control::ask(&bench.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
+        let reply = control::ask(&fixture.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
         let Reply::Status { status, .. } = reply else { return None };
         (status.files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
     });
 }
 
-fn rests(bench: &Bench) -> usize {
-    fs::read_dir(bench.path("state/intake")).map_or(0, Iterator::count)
+fn saved_files(fixture: &Fixture) -> usize {
+    fs::read_dir(fixture.path("state/intake")).map_or(0, Iterator::count)
 }
 
 /// The N of `N bytes were lost`, which the program prints at its end; 0 without that line.
-fn lost(said: &str) -> u64 {
-    let words: Vec<&str> = said.split_whitespace().collect();
+fn lost(messages: &str) -> u64 {
+    let words: Vec<&str> = messages.split_whitespace().collect();
     let at = words.windows(3).position(|words| words == ["bytes", "were", "lost"]);
     at.map_or(0, |at| words[at - 1].replace(',', "").parse().expect("a figure"))
 }
 
 #[test]
 fn s14_deleted_while_ten_mebibytes_are_unread_and_the_server_is_down() {
-    let (bench, server) = outage("1GiB");
+    let (fixture, server) = outage("1GiB");
     let text = lines(0, 0..MANY);
-    bench.append("app.log", &text);
-    let engine = bench.engine();
-    has_seen(&bench, &engine, text.len() as u64);
-    fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are saved in the intake directory until they are delivered");
+    fixture.append("app.log", &text);
+    let engine = fixture.engine();
+    wait_until_known(&fixture, &engine, text.len() as u64);
+    fs::remove_file(fixture.path("logs/app.log")).unwrap();
+    wait_for_message(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
-    let engine = bench.engine();
+    let engine = fixture.engine();
     wait_for("every line", PATIENCE, || (server.count() >= MANY).then_some(()));
     // The copy is removed when it is read.
-    wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (saved_files(&fixture) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 1, MANY);
-    assert_eq!(bench.once().0, Some(0), "nothing is lost");
+    assert_eq!(fixture.once().0, Some(0), "nothing is lost");
     assert_eq!(server.count(), MANY);
 }
 
 /// Truncating a deleted file that is still open does not affect the saved bytes.
 #[test]
 fn s14_deleted_and_then_truncated_through_a_descriptor() {
-    let (bench, server) = outage("1GiB");
+    let (fixture, server) = outage("1GiB");
     let text = lines(0, 0..2_000);
-    bench.append("app.log", &text);
-    let held = OpenOptions::new().write(true).open(bench.path("logs/app.log")).unwrap();
-    let engine = bench.engine();
-    has_seen(&bench, &engine, text.len() as u64);
-    fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are saved in the intake directory until they are delivered");
+    fixture.append("app.log", &text);
+    let held = OpenOptions::new().write(true).open(fixture.path("logs/app.log")).unwrap();
+    let engine = fixture.engine();
+    wait_until_known(&fixture, &engine, text.len() as u64);
+    fs::remove_file(fixture.path("logs/app.log")).unwrap();
+    wait_for_message(&engine, "are saved in the intake directory until they are delivered");
     held.set_len(0).unwrap();
     // Longer than the follower searches for a copy.
     std::thread::sleep(Duration::from_secs(3));
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2_000).then_some(()));
-    wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (saved_files(&fixture) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 1, 2_000);
 }
@@ -91,19 +92,19 @@ fn s14_deleted_and_then_truncated_through_a_descriptor() {
 /// The copy from which a truncated file is read is deleted, too, before the sink has started to read it.
 #[test]
 fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
-    let (bench, server) = outage("1GiB");
+    let (fixture, server) = outage("1GiB");
     let text = lines(0, 0..2_000);
-    bench.append("app.log", &text);
-    let engine = bench.engine();
-    has_seen(&bench, &engine, text.len() as u64);
-    fs::copy(bench.path("logs/app.log"), bench.path("logs/app.log.1")).unwrap();
-    fs::write(bench.path("logs/app.log"), lines(1, 0..10)).unwrap();
-    has_seen(&bench, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
-    fs::remove_file(bench.path("logs/app.log.1")).unwrap();
-    says(&engine, "are saved in the intake directory until they are delivered");
+    fixture.append("app.log", &text);
+    let engine = fixture.engine();
+    wait_until_known(&fixture, &engine, text.len() as u64);
+    fs::copy(fixture.path("logs/app.log"), fixture.path("logs/app.log.1")).unwrap();
+    fs::write(fixture.path("logs/app.log"), lines(1, 0..10)).unwrap();
+    wait_until_known(&fixture, &engine, text.len() as u64 + lines(1, 0..10).len() as u64);
+    fs::remove_file(fixture.path("logs/app.log.1")).unwrap();
+    wait_for_message(&engine, "are saved in the intake directory until they are delivered");
     engine.kill();
     server.launch();
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     let documents = server.documents();
     assert_eq!(documents.len(), 2_010);
     let first: Vec<&Value> = documents.iter().filter(|d| d["writer"] == 0).collect();
@@ -112,41 +113,41 @@ fn s14_the_copy_of_a_truncated_file_is_deleted_while_the_server_is_down() {
 
 #[test]
 fn s29_rotation_deletes_while_the_server_is_down_and_up_again() {
-    let (bench, server) = outage("1MiB");
-    let engine = bench.engine();
+    let (fixture, server) = outage("1MiB");
+    let engine = fixture.engine();
     let mut bytes = 0;
     for number in 0..4 {
         let name = format!("app-{number}.log");
         let text = lines(number, 0..8_000);
         bytes += text.len() as u64;
-        bench.append(&name, &text);
-        has_seen(&bench, &engine, bytes);
-        fs::remove_file(bench.path("logs").join(&name)).unwrap();
+        fixture.append(&name, &text);
+        wait_until_known(&fixture, &engine, bytes);
+        fs::remove_file(fixture.path("logs").join(&name)).unwrap();
     }
-    says(&engine, "can be read only as long as Logwarden runs");
+    wait_for_message(&engine, "can be read only as long as Logwarden runs");
     // As long as it runs, the bytes beyond the limit can be read, too.
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 32_000).then_some(()));
-    wait_for("an empty intake", PATIENCE, || (rests(&bench) == 0).then_some(()));
+    wait_for("an empty intake", PATIENCE, || (saved_files(&fixture) == 0).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&server.documents(), 4, 8_000);
 }
 
 #[test]
 fn s29_beyond_the_cap_the_loss_is_counted_to_the_byte() {
-    let (bench, server) = outage("1MiB");
+    let (fixture, server) = outage("1MiB");
     let text = lines(0, 0..20_000);
-    bench.append("app.log", &text);
-    let engine = bench.engine();
-    has_seen(&bench, &engine, text.len() as u64);
-    fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "can be read only as long as Logwarden runs");
+    fixture.append("app.log", &text);
+    let engine = fixture.engine();
+    wait_until_known(&fixture, &engine, text.len() as u64);
+    fs::remove_file(fixture.path("logs/app.log")).unwrap();
+    wait_for_message(&engine, "can be read only as long as Logwarden runs");
     engine.kill();
     server.launch();
-    let (code, said) = bench.once();
-    assert_eq!((code, lost(&said)), (Some(3), text.len() as u64 - (1 << 20)), "{said}");
-    assert_prefix(&server, text.len() as u64 - lost(&said));
-    assert_eq!(rests(&bench), 0);
+    let (code, messages) = fixture.once();
+    assert_eq!((code, lost(&messages)), (Some(3), text.len() as u64 - (1 << 20)), "{messages}");
+    assert_prefix(&server, text.len() as u64 - lost(&messages));
+    assert_eq!(saved_files(&fixture), 0);
 }
 
 #[test]
@@ -155,20 +156,22 @@ fn a_kill_while_it_is_copied_loses_no_more_than_it_counts() {
     let text = lines(0, 0..3 * MANY);
     let mut losses = Vec::new();
     for _ in 0..4 {
-        let (bench, server) = outage("1GiB");
-        bench.append("app.log", &text);
-        let engine = bench.engine();
-        has_seen(&bench, &engine, text.len() as u64);
-        fs::remove_file(bench.path("logs/app.log")).unwrap();
+        let (fixture, server) = outage("1GiB");
+        fixture.append("app.log", &text);
+        let engine = fixture.engine();
+        wait_until_known(&fixture, &engine, text.len() as u64);
+        fs::remove_file(fixture.path("logs/app.log")).unwrap();
         if random.below(4) > 0 {
-            wait_for("the copy's beginning", PATIENCE, || (rests(&bench) > 0).then_some(()));
+            wait_for("the copy's beginning", PATIENCE, || {
+                (saved_files(&fixture) > 0).then_some(())
+            });
         }
         std::thread::sleep(Duration::from_millis(random.below(150)));
         engine.kill();
         server.launch();
-        let (code, said) = bench.once();
-        let lost = lost(&said);
-        assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{said}");
+        let (code, messages) = fixture.once();
+        let lost = lost(&messages);
+        assert_eq!(code, Some(if lost > 0 { 3 } else { 0 }), "{messages}");
         assert_prefix(&server, text.len() as u64 - lost);
         losses.push(lost);
     }
@@ -190,21 +193,21 @@ fn assert_prefix(server: &FakeElasticsearch, mut bytes: u64) {
 }
 
 #[test]
-fn a_copy_with_a_name_that_comes_back_is_no_second_life() {
-    let (bench, server) = outage("1GiB");
+fn a_restored_copy_is_not_a_second_generation() {
+    let (fixture, server) = outage("1GiB");
     let text = lines(0, 0..2_000);
-    bench.append("app.log", &text);
-    let engine = bench.engine();
-    has_seen(&bench, &engine, text.len() as u64);
+    fixture.append("app.log", &text);
+    let engine = fixture.engine();
+    wait_until_known(&fixture, &engine, text.len() as u64);
     // As if it was moved to another file system: the same bytes, another inode.
-    fs::write(bench.path("copy"), &text).unwrap();
-    fs::remove_file(bench.path("logs/app.log")).unwrap();
-    says(&engine, "are saved in the intake directory");
+    fs::write(fixture.path("copy"), &text).unwrap();
+    fs::remove_file(fixture.path("logs/app.log")).unwrap();
+    wait_for_message(&engine, "are saved in the intake directory");
     engine.kill();
-    fs::rename(bench.path("copy"), bench.path("logs/app.log.1.log")).unwrap();
+    fs::rename(fixture.path("copy"), fixture.path("logs/app.log.1.log")).unwrap();
     server.launch();
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&server.documents(), 1, 2_000);
-    assert_eq!(bench.once().0, Some(0));
-    assert_eq!((server.count(), rests(&bench)), (2_000, 0));
+    assert_eq!(fixture.once().0, Some(0));
+    assert_eq!((server.count(), saved_files(&fixture)), (2_000, 0));
 }

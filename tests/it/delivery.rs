@@ -1,4 +1,4 @@
-//! From files through the real log, state and worker into a file: every line once, whatever happens between.
+//! From files through the real log, state and worker into a file: every line once, despite stops and kills.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -19,11 +19,11 @@ use logwarden::state::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::open_state;
+use super::fixture::open_state;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A machine with logs, a state directory and an output file; engines come and go on it.
+/// A directory with logs, a state and an output file, in which engines are started and stopped.
 struct Machine {
     scratch: TempDir,
     written: BTreeMap<usize, u64>,
@@ -129,7 +129,7 @@ impl Machine {
     fn is_complete_and_unique(&self) {
         let arrived = self.arrived();
         let expected: u64 = self.written.values().sum();
-        assert_eq!(arrived.values().find(|times| **times > 1), None, "a line came twice");
+        assert_eq!(arrived.values().find(|times| **times > 1), None, "a line was delivered twice");
         assert_eq!(arrived.len() as u64, expected);
     }
 }
@@ -144,7 +144,7 @@ impl Engine {
         }
     }
 
-    /// As by SIGTERM.
+    /// Stops like SIGTERM.
     async fn stop(self) -> SinkStatus {
         self.stop.cancel();
         self.end().await
@@ -157,7 +157,7 @@ impl Engine {
         status
     }
 
-    /// As by SIGKILL, as far as one process can: nothing is drained, committed or written any more.
+    /// Ends like SIGKILL, as far as that is possible within one process: nothing more is drained, committed or written.
     async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;
@@ -166,7 +166,7 @@ impl Engine {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_delivers_everything_and_a_second_time_nothing() {
+async fn once_delivers_everything_and_repeats_nothing() {
     let mut machine = Machine::new();
     machine.write(0, 3000);
     machine.write(1, 10);
@@ -224,7 +224,7 @@ async fn an_armed_sink_ships_on_request() {
     let mut machine = Machine::new();
     machine.write(0, 100);
     let engine = machine.start(Mode::Armed);
-    engine.delivers("sees what waits", |status| status.behind_bytes > 0).await;
+    engine.delivers("sees pending bytes", |status| status.behind_bytes > 0).await;
     assert_eq!(machine.output(), "");
     engine.handle.orders.send(Order::ShipNow).await.unwrap();
     engine.delivers("all of it", |status| status.confirmed_events == 100).await;

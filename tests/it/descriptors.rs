@@ -69,10 +69,10 @@ fn all_files_are_followed_while_they_grow_and_are_renamed() {
         fs::rename(logs.join(format!("{file}.log")), logs.join(format!("{file}.log.1"))).unwrap();
     }
     wait(2 * FILES);
-    let said = engine.said();
-    assert_eq!(engine.terminate().code(), Some(0), "{said}");
+    let messages = engine.messages();
+    assert_eq!(engine.terminate().code(), Some(0), "{messages}");
     assert_eq!(archived(home.path(), &state, "*"), 2 * FILES as u64);
-    assert!(!said.contains("too many open files"), "{said}");
+    assert!(!messages.contains("too many open files"), "{messages}");
 }
 
 /// A compressed file needs two descriptors while it is read: each run reads some of the files.

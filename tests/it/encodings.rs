@@ -6,23 +6,23 @@ use logwarden::event::{Encoding, Flags};
 use tempfile::TempDir;
 
 use super::program::{expect, logwarden};
-use super::rotation::{Bench, line, lines};
+use super::rotation::{Fixture, line, lines};
 
 /// UTF-16 with or without a byte order mark.
 #[derive(Clone, Copy, Debug)]
-struct Way {
+struct Utf16Form {
     big: bool,
     mark: bool,
 }
 
-const WAYS: [Way; 4] = [
-    Way { big: false, mark: true },
-    Way { big: true, mark: true },
-    Way { big: false, mark: false },
-    Way { big: true, mark: false },
+const WAYS: [Utf16Form; 4] = [
+    Utf16Form { big: false, mark: true },
+    Utf16Form { big: true, mark: true },
+    Utf16Form { big: false, mark: false },
+    Utf16Form { big: true, mark: false },
 ];
 
-impl Way {
+impl Utf16Form {
     /// The bytes that the writer of the file appends.
     fn bytes(self, text: &str) -> Vec<u8> {
         let bytes = |unit: u16| if self.big { unit.to_be_bytes() } else { unit.to_le_bytes() };
@@ -39,9 +39,9 @@ impl Way {
 }
 
 /// Checks that the events' bounds fit their texts, without gaps.
-fn expect_places(bench: &Bench, way: Way) {
+fn expect_places(fixture: &Fixture, way: Utf16Form) {
     let mut at = if way.mark { 2 } else { 0 };
-    for (index, event) in bench.consumer.events.iter().enumerate() {
+    for (index, event) in fixture.consumer.events.iter().enumerate() {
         let end = at + way.bytes(&event.text).len() as u64 + 2;
         let start = if index == 0 { 0 } else { at };
         assert_eq!(event.bounds, (start, end), "{way:?} {event:?}");
@@ -50,87 +50,87 @@ fn expect_places(bench: &Bench, way: Way) {
 }
 
 #[test]
-fn s21_utf16_that_grows_byte_by_byte_is_read_as_it_is_through_restarts() {
+fn s21_utf16_that_grows_byte_by_byte_is_read_correctly_through_restarts() {
     for way in WAYS {
-        let mut bench = Bench::new(&["app.log"]);
+        let mut fixture = Fixture::new(&["app.log"]);
         let text = lines("ab", 0..2) + "{\"text\":\"😀 \u{a0a}\u{d0d} é\"}\n" + &lines("ab", 2..4);
         let bytes = way.file(&text);
         // Enough bytes to detect the encoding without a byte order mark.
-        bench.append("app.log", &bytes[..40]);
-        bench.open();
+        fixture.append("app.log", &bytes[..40]);
+        fixture.open();
         for (number, byte) in bytes[40..].iter().enumerate() {
-            bench.append("app.log", [*byte]);
-            bench.drain();
+            fixture.append("app.log", [*byte]);
+            fixture.drain();
             if number % 61 == 0 {
-                bench.restart();
+                fixture.restart();
             }
         }
         let expected: Vec<&str> = text.lines().collect();
-        bench.until("all", |bench| bench.consumer.events.len() == expected.len());
-        assert_eq!(bench.texts(), expected, "{way:?}");
-        assert_eq!(bench.store().generations()[0].encoding, way.encoding());
-        expect_places(&bench, way);
-        // Read again from the beginning, all at once: the same events.
-        let before = std::mem::take(&mut bench.consumer);
-        bench.restart();
-        bench.until("all again", |bench| bench.consumer.events.len() == before.events.len());
-        assert_eq!(bench.consumer.events, before.events);
+        fixture.until("all", |fixture| fixture.consumer.events.len() == expected.len());
+        assert_eq!(fixture.texts(), expected, "{way:?}");
+        assert_eq!(fixture.store().generations()[0].encoding, way.encoding());
+        expect_places(&fixture, way);
+        // Read again from the beginning in one go: the same events.
+        let before = std::mem::take(&mut fixture.consumer);
+        fixture.restart();
+        fixture.until("all again", |fixture| fixture.consumer.events.len() == before.events.len());
+        assert_eq!(fixture.consumer.events, before.events);
     }
 }
 
 #[test]
-fn s21_long_files_are_read_across_every_buffer() {
+fn s21_long_files_are_read_across_buffer_boundaries() {
     for way in WAYS {
-        let mut bench = Bench::new(&["app.log"]);
-        // Lines of odd lengths, with surrogate pairs at every offset; the beginning is plain, for the detection.
+        let mut fixture = Fixture::new(&["app.log"]);
+        // Lines of odd lengths, with surrogate pairs at every offset; the beginning is ASCII, for the detection.
         let pairs = |n: usize| if n < 30 { String::new() } else { "a😀".repeat(n % 17) };
         let text: String =
             (0..9000).map(|n| format!("{{\"n\":{n},\"t\":\"{}\"}}\n", pairs(n))).collect();
-        bench.append("app.log", way.file(&text));
-        bench.open();
-        bench.until("all", |bench| bench.consumer.events.len() == 9000);
-        assert!(bench.texts().into_iter().eq(text.lines()), "{way:?}");
-        expect_places(&bench, way);
+        fixture.append("app.log", way.file(&text));
+        fixture.open();
+        fixture.until("all", |fixture| fixture.consumer.events.len() == 9000);
+        assert!(fixture.texts().into_iter().eq(text.lines()), "{way:?}");
+        expect_places(&fixture, way);
     }
 }
 
 #[test]
-fn s21_traces_in_utf16_are_joined_and_cut_where_it_falls_quiet() {
+fn s21_traces_in_utf16_are_joined_and_cut_by_the_timeout() {
     for way in WAYS {
-        let mut bench = Bench::new(&["app.log"]);
+        let mut fixture = Fixture::new(&["app.log"]);
         let error = "2024-05-01 10:00:00 [ERROR] it broke\r\n  at one.rs\r\n";
-        bench.append("app.log", way.file(error));
-        bench.open();
-        bench.until("the error", |bench| bench.consumer.events.len() == 1);
-        bench.append("app.log", way.bytes("  at two.rs\r\n2024-05-01 10:00:01 [INFO] on\r\n"));
-        bench.until("the rest", |bench| bench.consumer.events.len() == 3);
+        fixture.append("app.log", way.file(error));
+        fixture.open();
+        fixture.until("the error", |fixture| fixture.consumer.events.len() == 1);
+        fixture.append("app.log", way.bytes("  at two.rs\r\n2024-05-01 10:00:01 [INFO] on\r\n"));
+        fixture.until("the rest", |fixture| fixture.consumer.events.len() == 3);
         assert_eq!(
-            bench.texts(),
+            fixture.texts(),
             [
                 "2024-05-01 10:00:00 [ERROR] it broke\r\n  at one.rs",
                 "  at two.rs",
                 "2024-05-01 10:00:01 [INFO] on"
             ]
         );
-        assert!(bench.consumer.events[1].flags.contains(Flags::CONTINUATION));
+        assert!(fixture.consumer.events[1].flags.contains(Flags::CONTINUATION));
     }
 }
 
 #[test]
-fn s21_a_huge_line_of_utf16_is_kept_in_part_and_the_next_one_is_right() {
+fn s21_a_huge_utf16_line_is_truncated_and_the_next_one_is_complete() {
     let way = WAYS[0];
-    let mut bench = Bench::new(&["app.log"]);
-    bench.append("app.log", way.file(&lines("a", 0..2)));
-    bench.append("app.log", way.bytes(&"é".repeat(3 << 20)));
-    bench.open();
-    bench.append("app.log", way.bytes("\n"));
-    bench.append("app.log", way.bytes(&lines("a", 2..4)));
-    bench.until("all", |bench| bench.consumer.events.len() == 5);
-    let huge = &bench.consumer.events[2];
+    let mut fixture = Fixture::new(&["app.log"]);
+    fixture.append("app.log", way.file(&lines("a", 0..2)));
+    fixture.append("app.log", way.bytes(&"é".repeat(3 << 20)));
+    fixture.open();
+    fixture.append("app.log", way.bytes("\n"));
+    fixture.append("app.log", way.bytes(&lines("a", 2..4)));
+    fixture.until("all", |fixture| fixture.consumer.events.len() == 5);
+    let huge = &fixture.consumer.events[2];
     assert!(huge.flags.contains(Flags::TRUNCATED));
     assert_eq!(huge.text.len(), 1 << 20);
     assert_eq!(huge.bounds.1 - huge.bounds.0, 2 * (3 << 20) + 2);
-    assert_eq!(bench.texts()[3..], [line("a", 2), line("a", 3)]);
+    assert_eq!(fixture.texts()[3..], [line("a", 2), line("a", 3)]);
 }
 
 #[test]

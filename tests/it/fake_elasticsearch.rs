@@ -1,5 +1,5 @@
-//! An Elasticsearch that does on demand what no real one does: scripted answers. It keeps documents by id, as
-//! `create` does, and remembers every attempt.
+//! A fake Elasticsearch that answers whole requests as a test scripts it. It keeps documents by id, as `create` does,
+//! and records every attempt.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,43 +10,43 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-/// One bulk as it came.
+/// One bulk request.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// How many came before it.
+    /// The number of attempts before it.
     pub number: usize,
     pub at: Instant,
-    /// Of the body.
+    /// The size of the body.
     pub bytes: usize,
     pub ids: Vec<String>,
-    /// What it says who it is.
+    /// The value of the `Authorization` header.
     pub login: String,
 }
 
-/// What it answers to one attempt. [`Answer::default`]: takes everything and says so.
+/// The answer to one attempt. [`Answer::default`]: accepts and confirms everything.
 #[derive(Default)]
 pub struct Answer {
-    pub take: Take,
-    /// 0: 200.
+    pub take: Acceptance,
+    /// 0 stands for 200.
     pub status: u16,
-    /// Whole lines.
+    /// Complete header lines.
     pub headers: &'static str,
-    /// Instead of the truth.
+    /// Sent instead of the true reply.
     pub body: Option<String>,
-    /// Once the last byte of the answer is on its way.
-    pub then: Option<Then>,
+    /// Called once the last byte of the answer was sent.
+    pub then: Option<AfterReply>,
 }
 
 #[derive(Default)]
-pub enum Take {
+pub enum Acceptance {
     #[default]
     All,
     Nothing,
-    /// By their place in the bulk; the others get a 429 of their own.
+    /// By position in the bulk; each of the others gets a 429.
     Some(Vec<bool>),
 }
 
-pub type Then = Box<dyn FnOnce() + Send>;
+pub type AfterReply = Box<dyn FnOnce() + Send>;
 type Script = Box<dyn FnMut(&Attempt) -> Answer + Send>;
 
 /// Cheap to clone; all clones are the same server.
@@ -57,21 +57,21 @@ pub struct FakeElasticsearch {
 }
 
 struct Shared {
-    /// By id.
+    /// Keyed by id.
     documents: HashMap<String, String>,
     attempts: Vec<Attempt>,
     script: Script,
 }
 
 impl FakeElasticsearch {
-    /// Takes everything, until it is told otherwise.
+    /// Accepts everything until a test sets another script.
     pub fn start() -> Self {
         let fake = FakeElasticsearch::prepared();
         fake.launch();
         fake
     }
 
-    /// Its address is known, and nobody answers there.
+    /// Reserves an address on which nothing listens until [`Self::launch`].
     pub fn prepared() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let shared = Shared {
@@ -92,7 +92,7 @@ impl FakeElasticsearch {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let fake = fake.clone();
-                // A client that went away in the middle is what many tests are about.
+                // Many tests end the client in the middle of a request, so errors are ignored.
                 std::thread::spawn(move || drop(fake.serve(stream.unwrap())));
             }
         });
@@ -106,7 +106,7 @@ impl FakeElasticsearch {
         format!("http://{}", self.address)
     }
 
-    /// From now on.
+    /// Sets the script for all requests from now on.
     pub fn answer(&self, script: impl FnMut(&Attempt) -> Answer + Send + 'static) {
         self.shared.lock().unwrap().script = Box::new(script);
     }
@@ -141,7 +141,7 @@ impl FakeElasticsearch {
         Ok(())
     }
 
-    fn reply(&self, login: String, body: &[u8]) -> (Vec<u8>, Option<Then>) {
+    fn reply(&self, login: String, body: &[u8]) -> (Vec<u8>, Option<AfterReply>) {
         let items = items(body);
         let mut shared = self.shared.lock().unwrap();
         let attempt = Attempt {
@@ -164,15 +164,15 @@ impl FakeElasticsearch {
 }
 
 impl Shared {
-    /// As Elasticsearch answers when it is asked for `errors,items.*.status,items.*.error`.
-    fn take(&mut self, items: Vec<(String, String)>, take: &Take) -> String {
+    /// The reply of Elasticsearch with the filter `errors,items.*.status,items.*.error`.
+    fn take(&mut self, items: Vec<(String, String)>, take: &Acceptance) -> String {
         let mut errors = false;
-        let mut said = Vec::with_capacity(items.len());
+        let mut replies = Vec::with_capacity(items.len());
         for (place, (id, document)) in items.into_iter().enumerate() {
             let wanted = match take {
-                Take::All => true,
-                Take::Nothing => false,
-                Take::Some(places) => places[place],
+                Acceptance::All => true,
+                Acceptance::Nothing => false,
+                Acceptance::Some(places) => places[place],
             };
             let item = match self.documents.entry(id) {
                 _ if !wanted => {
@@ -187,25 +187,25 @@ impl Shared {
                 }
             };
             errors |= item.contains("error");
-            said.push(item);
+            replies.push(item);
         }
-        format!(r#"{{"errors":{errors},"items":[{}]}}"#, said.join(","))
+        format!(r#"{{"errors":{errors},"items":[{}]}}"#, replies.join(","))
     }
 }
 
-/// Every name is an index. It does not say who it is.
+/// Resolves every name as an index.
 fn resolved(asked: &str) -> Vec<u8> {
     if asked.starts_with("GET / ") {
         return b"HTTP/1.1 404 no\r\ncontent-length: 0\r\n\r\n".to_vec();
     }
-    let names = asked.strip_prefix("GET /_resolve/index/").expect("nothing else is asked");
+    let names = asked.strip_prefix("GET /_resolve/index/").expect("no other request is expected");
     let names = names.split('?').next().unwrap().split(',');
     let indices: Vec<Value> = names.map(|name| json!({ "name": name })).collect();
     let body = json!({ "indices": indices }).to_string();
     format!("HTTP/1.1 200 so\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// What is asked next, by whom, and the body; `None` where the connection has ended.
+/// The next request line, its credentials and its body; `None` at the end of the connection.
 fn request(
     reader: &mut BufReader<TcpStream>,
 ) -> std::io::Result<Option<(String, String, Vec<u8>)>> {
@@ -235,7 +235,7 @@ fn request(
     Ok(Some((asked, login, body)))
 }
 
-/// Id and document of each `create`.
+/// The id and document of each `create`.
 fn items(body: &[u8]) -> Vec<(String, String)> {
     let text = std::str::from_utf8(body).expect("JSON is UTF-8");
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();

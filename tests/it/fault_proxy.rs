@@ -1,5 +1,5 @@
-//! A network in the middle that can be made to fail: what a server answers to bulks is slowed down, withheld or cut.
-//! What else is asked is answered.
+//! A proxy that simulates network failures: the server's answers to bulks are slowed down, withheld or cut. All other
+//! requests pass unchanged.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What happens to the bytes of the server's answers to bulks, on every connection, from now on.
+/// The treatment of the server's answers to bulks, on every connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// One byte a second.
+    /// One byte per second.
     Slow,
-    /// Nothing comes through.
+    /// No byte is forwarded.
     Silence,
-    /// A connection ends after so many bytes of them.
+    /// A connection ends after this many bytes.
     Cut(usize),
 }
 
@@ -28,7 +28,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    pub fn before(server: SocketAddr) -> Self {
+    pub fn in_front_of(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let proxy =
@@ -67,7 +67,7 @@ impl FaultProxy {
         std::thread::spawn(move || down.answers(from_server, to_client, &is_bulk));
     }
 
-    /// `bulk`: what was asked last is a bulk. Nothing more is asked before it is answered.
+    /// Sets `bulk` if the last request was a bulk. The client sends no further request before the answer.
     fn requests(&self, mut from: TcpStream, mut to: TcpStream, bulk: &AtomicBool) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -103,7 +103,7 @@ impl FaultProxy {
         let _ = to.shutdown(Shutdown::Both);
     }
 
-    /// How many bytes may pass now; 0: the connection ends. Looks often: the fault may be mended any time.
+    /// The number of bytes that may pass now; 0: the connection ends. Polls often, as the fault can end at any time.
     fn wait_for_passage(&self, passed: usize) -> usize {
         let asked = Instant::now();
         loop {

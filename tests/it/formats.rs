@@ -1,4 +1,4 @@
-//! Every byte of any input is in exactly one event, and the formats parse what they promise to parse.
+//! Every byte of any input is in exactly one event, and the formats parse the records of the corpus as expected.
 //!
 //! The corpus is beside the checkout (or where `LOGWARDEN_CORPUS` says); if it is missing, its tests report that and
 //! check nothing.

@@ -21,13 +21,13 @@ fn context() -> Context {
     }
 }
 
-/// Lines of known formats, and of none.
+/// Lines of known formats and arbitrary lines.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let long = (CAP - 3..CAP + 4).prop_map(|length| vec![b'x'; length]);
     ended(prop_oneof![8 => text(), 1 => long])
 }
 
-/// A line end, or none.
+/// With a line end, or without one.
 fn ended(line: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let end = select(vec![&b"\n"[..], b"\n", b"\n", b"\r\n", b""]);
     (line, end).prop_map(|(mut line, end)| {
@@ -91,7 +91,7 @@ fn whole(framer: &Framer, bytes: &[u8], cuts: &[u64]) -> Vec<Record> {
     records
 }
 
-/// Like a reader: the buffer grows by some bytes at a time, and lines too long for it are skipped.
+/// Reads as a reader does: the buffer grows in steps, and lines longer than it are skipped.
 fn in_pieces(framer: &Framer, bytes: &[u8], cuts: &[u64], sizes: &[usize]) -> Vec<Record> {
     let (mut records, mut context) = (Vec::new(), context());
     let (mut at, mut stop, mut sizes) = (0, 0, sizes.iter().cycle());
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_that_certainly_begins_a_record_begins_one(
+    fn a_certain_record_start_always_starts_a_record(
         bytes in vec(ended(text()), 0..40),
         skip in 0..200usize,
     ) {

@@ -1,7 +1,7 @@
 //! A file system that hangs on demand: a FUSE server that speaks the kernel's protocol (linux/fuse.h) over /dev/fuse.
 //!
-//! It holds regular files in one directory, in memory. While it hangs it takes no request, so whoever has made one is
-//! blocked in the kernel, as with a dead NFS server, and can still be killed.
+//! It holds regular files in one directory, in memory. While it hangs it reads no request, so a calling process is
+//! blocked in the kernel, as with a dead NFS server, but can be killed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -26,16 +26,16 @@ const DIRECT: u32 = 1;
 
 #[derive(Default)]
 struct Disk {
-    /// Number and bytes by name.
+    /// Node numbers by name.
     files: BTreeMap<String, u64>,
     bytes: BTreeMap<u64, Vec<u8>>,
-    /// What every question about these files is answered with.
+    /// The error returned for every request about these files.
     errors: BTreeMap<u64, i32>,
-    /// Numbers that were given.
+    /// The number of assigned node numbers.
     given: u64,
     hangs: bool,
     over: bool,
-    /// Requests answered.
+    /// The number of answered requests.
     answered: u64,
 }
 
@@ -47,7 +47,7 @@ pub struct Fuse {
 }
 
 impl Fuse {
-    /// Mounted there; `None`, and a line that says so, where this machine does not let us.
+    /// Mounts at `point`. `None`, with a message, if this machine does not allow that.
     pub fn mount(point: &Path) -> Option<Fuse> {
         fs::create_dir_all(point).unwrap();
         let device = match OpenOptions::new().read(true).write(true).open("/dev/fuse") {
@@ -96,14 +96,14 @@ impl Fuse {
         disk.files.insert(to.to_owned(), number);
     }
 
-    /// As another host does it: who has it open is told that there is no such file any more.
+    /// Removes a file as another host does: processes that have it open get a stale file handle.
     pub fn remove(&self, name: &str) {
         let mut disk = self.disk();
         let number = disk.files.remove(name).unwrap();
         disk.bytes.remove(&number);
     }
 
-    /// From now on it cannot be looked at, until that is over.
+    /// Makes all requests about the file fail, or work again.
     pub fn fail(&self, name: &str, fails: bool) {
         let mut disk = self.disk();
         let number = disk.files[name];
@@ -113,10 +113,10 @@ impl Fuse {
         };
     }
 
-    /// From now on no request is taken; none is half done.
+    /// From now on no request is read; none is left half done.
     pub fn hang(&self) {
         let first = self.disk().files.keys().next().cloned();
-        // The kernel has greeted the server, and knows what that does not implement.
+        // The kernel has finished the handshake, and knows which requests the server does not implement.
         match first {
             Some(name) => drop(fs::read(self.path(&name))),
             None => drop(fs::read_dir(&self.point).map(Iterator::count)),
@@ -162,7 +162,7 @@ fn serve(mut device: File, disk: &Mutex<Disk>) {
                 match device.read(&mut buffer) {
                     Ok(length) => {
                         if let Some(reply) = disk.reply(&buffer[..length]) {
-                            // Whoever asked may have been killed.
+                            // The calling process may have been killed.
                             let _ = device.write(&reply);
                         }
                         disk.answered += 1;
@@ -187,7 +187,7 @@ impl Disk {
         let body = &request[40..];
         let answer = match opcode {
             1 => self.look_up(body),
-            // FORGET, INTERRUPT, BATCH_FORGET: nobody waits.
+            // FORGET, INTERRUPT, BATCH_FORGET have no reply.
             2 | 36 | 42 => return None,
             3 => self.attributes(node).map(|found| [&[0; 16][..], &found].concat()),
             // OPEN, OPENDIR.
@@ -199,8 +199,8 @@ impl Disk {
             18 | 29 => Ok(Vec::new()),
             26 => Ok(greeting()),
             28 => Ok(self.list(long(48))),
-            // FLUSH among them: once that is known, no close waits for the server, as none of a file that is read
-            // waits for a server of NFS. Else the kernel would keep a process that ends until the server answers.
+            // This includes FLUSH: once the kernel knows that, no close waits for the server, just as closing a file
+            // read over NFS does not. Otherwise the kernel would keep an ending process until the server answers.
             _ => Err(NOT_IMPLEMENTED),
         };
         let (error, body) = match answer {
@@ -215,7 +215,7 @@ impl Disk {
     fn look_up(&self, body: &[u8]) -> Result<Vec<u8>, i32> {
         let name = String::from_utf8_lossy(body.split(|byte| *byte == 0).next().unwrap());
         let node = *self.files.get(&*name).ok_or(NO_ENTRY)?;
-        // Node, generation, and nothing is kept by the kernel.
+        // Node, generation, and cache times of 0, so that the kernel caches nothing.
         Ok([&node.to_ne_bytes()[..], &[0; 32], &self.attributes(node)?].concat())
     }
 
@@ -229,7 +229,7 @@ impl Disk {
             return Err(*error);
         }
         let mode: u32 = if node == ROOT { 0o40755 } else { 0o100600 };
-        // Whatever changes gives another time: its length does.
+        // Every change must change the time, so it is computed from the size.
         let time = 1_700_000_000 + size + self.files.len() as u64;
         let longs = [node, size, size.div_ceil(512), time, time, time];
         let links = 1;

@@ -15,26 +15,26 @@ use crate::rotation::{append, lines};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// An engine with an archive, logs on a local disk, and logs on a mount that hangs on demand.
-struct Bench {
+struct Fixture {
     // Dropped in this order: the directory cannot be removed while a file system is mounted in it.
     engine: Option<Engine>,
     mount: Fuse,
     home: tempfile::TempDir,
 }
 
-impl Drop for Bench {
+impl Drop for Fixture {
     /// No thread is blocked in the kernel.
     fn drop(&mut self) {
         self.mount.answer();
     }
 }
 
-impl Bench {
-    fn new() -> Option<Bench> {
+impl Fixture {
+    fn new() -> Option<Fixture> {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("logs")).unwrap();
         let mount = Fuse::mount(&home.path().join("mount"))?;
-        Some(Bench { engine: None, mount, home })
+        Some(Fixture { engine: None, mount, home })
     }
 
     fn state(&self) -> PathBuf {
@@ -61,7 +61,7 @@ impl Bench {
     }
 
     fn until_said(&self, text: &str) {
-        wait_for(text, PATIENCE, || self.engine().said().contains(text).then_some(()));
+        wait_for(text, PATIENCE, || self.engine().messages().contains(text).then_some(()));
     }
 
     fn status(&self) -> serde_json::Value {
@@ -121,181 +121,181 @@ fn threads_of_mounts(process: u32) -> usize {
 }
 
 #[test]
-fn files_of_a_mount_that_hangs_are_stuck_and_all_others_go_on() {
-    let Some(mut bench) = Bench::new() else { return };
-    append(&bench.log("app.log"), lines("w", 0..5).as_bytes());
-    bench.mount.append("far.log", &lines("w", 5..10));
-    bench.start(&["logs", "mount/*.log"]);
-    bench.until_archived(10);
-    bench.mount.hang();
-    bench.mount.append("far.log", &lines("w", 10..15));
-    bench.mount.append("new.log", &lines("w", 15..20));
-    bench.until_said("does not answer");
-    wait_for("it is shown", PATIENCE, || (bench.stuck() == ["far.log\""]).then_some(()));
+fn files_on_a_hung_mount_are_stuck_and_all_others_are_read() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    append(&fixture.log("app.log"), lines("w", 0..5).as_bytes());
+    fixture.mount.append("far.log", &lines("w", 5..10));
+    fixture.start(&["logs", "mount/*.log"]);
+    fixture.until_archived(10);
+    fixture.mount.hang();
+    fixture.mount.append("far.log", &lines("w", 10..15));
+    fixture.mount.append("new.log", &lines("w", 15..20));
+    fixture.until_said("does not answer");
+    wait_for("its stuck state", PATIENCE, || (fixture.stuck() == ["far.log\""]).then_some(()));
     // Growth, rotation and new files on the local disk.
-    append(&bench.log("app.log"), lines("w", 20..25).as_bytes());
-    bench.until_archived(15);
-    fs::rename(bench.log("app.log"), bench.log("app.log.1")).unwrap();
-    append(&bench.log("app.log"), lines("w", 25..30).as_bytes());
-    append(&bench.log("other.log"), lines("w", 30..35).as_bytes());
-    bench.until_archived(25);
-    assert!(threads_of_mounts(bench.engine().id()) <= 1);
-    bench.mount.answer();
-    bench.until_archived(35);
-    bench.expect_numbers(35);
-    wait_for("the end of its stuck state", PATIENCE, || bench.stuck().is_empty().then_some(()));
-    let said = bench.engine().said();
-    assert_eq!(said.matches("does not answer;").count(), 1, "reported once: {said}");
-    assert!(bench.engine.take().unwrap().terminate().success());
+    append(&fixture.log("app.log"), lines("w", 20..25).as_bytes());
+    fixture.until_archived(15);
+    fs::rename(fixture.log("app.log"), fixture.log("app.log.1")).unwrap();
+    append(&fixture.log("app.log"), lines("w", 25..30).as_bytes());
+    append(&fixture.log("other.log"), lines("w", 30..35).as_bytes());
+    fixture.until_archived(25);
+    assert!(threads_of_mounts(fixture.engine().id()) <= 1);
+    fixture.mount.answer();
+    fixture.until_archived(35);
+    fixture.expect_numbers(35);
+    wait_for("the end of its stuck state", PATIENCE, || fixture.stuck().is_empty().then_some(()));
+    let messages = fixture.engine().messages();
+    assert_eq!(messages.matches("does not answer;").count(), 1, "reported once: {messages}");
+    assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
 #[test]
-fn a_stop_and_a_start_beside_a_mount_that_hangs() {
-    let Some(mut bench) = Bench::new() else { return };
-    append(&bench.log("app.log"), lines("w", 0..5).as_bytes());
-    bench.mount.append("far.log", &lines("w", 5..10));
-    bench.start(&["logs/app.log", "mount"]);
-    bench.until_archived(10);
-    bench.mount.hang();
-    bench.mount.append("far.log", &lines("w", 10..15));
-    bench.until_said("does not answer");
-    let engine = bench.engine.take().unwrap();
+fn stop_and_start_work_beside_a_hung_mount() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    append(&fixture.log("app.log"), lines("w", 0..5).as_bytes());
+    fixture.mount.append("far.log", &lines("w", 5..10));
+    fixture.start(&["logs/app.log", "mount"]);
+    fixture.until_archived(10);
+    fixture.mount.hang();
+    fixture.mount.append("far.log", &lines("w", 10..15));
+    fixture.until_said("does not answer");
+    let engine = fixture.engine.take().unwrap();
     let ended = engine.terminate();
-    let said = fs::read_to_string(bench.home.path().join("engine.stderr")).unwrap();
-    assert!(ended.success(), "{ended}: {said}");
-    append(&bench.log("app.log"), lines("w", 15..20).as_bytes());
-    bench.start(&["logs/app.log", "mount"]);
-    bench.until_archived(15);
-    bench.mount.rename("far.log", "far.log.1");
-    bench.mount.append("far.log", &lines("w", 20..25));
-    bench.mount.answer();
-    bench.until_archived(25);
-    bench.expect_numbers(25);
-    assert!(bench.engine.take().unwrap().terminate().success());
+    let messages = fs::read_to_string(fixture.home.path().join("engine.stderr")).unwrap();
+    assert!(ended.success(), "{ended}: {messages}");
+    append(&fixture.log("app.log"), lines("w", 15..20).as_bytes());
+    fixture.start(&["logs/app.log", "mount"]);
+    fixture.until_archived(15);
+    fixture.mount.rename("far.log", "far.log.1");
+    fixture.mount.append("far.log", &lines("w", 20..25));
+    fixture.mount.answer();
+    fixture.until_archived(25);
+    fixture.expect_numbers(25);
+    assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
 #[test]
-fn a_file_that_another_host_deletes_ends() {
-    let Some(mut bench) = Bench::new() else { return };
-    bench.mount.append("far.log", &lines("w", 0..5));
-    bench.start(&["mount/*.log"]);
-    bench.until_archived(5);
-    bench.mount.remove("far.log");
-    bench.mount.append("near.log", &lines("w", 5..10));
-    bench.until_archived(10);
-    wait_for("its end", PATIENCE, || bench.states("far.log").is_empty().then_some(()));
-    bench.mount.append("far.log", &lines("w", 10..15));
-    bench.until_archived(15);
-    bench.expect_numbers(15);
-    assert!(bench.engine.take().unwrap().terminate().success());
+fn a_file_deleted_by_another_host_ends() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.mount.append("far.log", &lines("w", 0..5));
+    fixture.start(&["mount/*.log"]);
+    fixture.until_archived(5);
+    fixture.mount.remove("far.log");
+    fixture.mount.append("near.log", &lines("w", 5..10));
+    fixture.until_archived(10);
+    wait_for("its end", PATIENCE, || fixture.states("far.log").is_empty().then_some(()));
+    fixture.mount.append("far.log", &lines("w", 10..15));
+    fixture.until_archived(15);
+    fixture.expect_numbers(15);
+    assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
 #[test]
-fn a_file_that_can_be_looked_at_again_is_what_it_was() {
-    let Some(mut bench) = Bench::new() else { return };
-    bench.mount.append("far.log", &lines("w", 0..5));
-    bench.start(&["mount"]);
-    bench.until_archived(5);
-    bench.mount.rename("far.log", "far.log.1");
-    bench.mount.append("far.log", &lines("w", 5..10));
-    bench.until_archived(10);
-    let before = bench.states("far.log.1");
-    bench.mount.fail("far.log.1", true);
-    let says = |text: &str| bench.states("far.log.1").iter().any(|state| state.contains(text));
-    wait_for("it is said", PATIENCE, || says("cannot check the file").then_some(()));
-    bench.mount.fail("far.log.1", false);
-    wait_for("it is over", PATIENCE, || (bench.states("far.log.1") == before).then_some(()));
-    assert!(bench.engine.take().unwrap().terminate().success());
+fn a_file_that_can_be_checked_again_keeps_its_identity() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.mount.append("far.log", &lines("w", 0..5));
+    fixture.start(&["mount"]);
+    fixture.until_archived(5);
+    fixture.mount.rename("far.log", "far.log.1");
+    fixture.mount.append("far.log", &lines("w", 5..10));
+    fixture.until_archived(10);
+    let before = fixture.states("far.log.1");
+    fixture.mount.fail("far.log.1", true);
+    let says = |text: &str| fixture.states("far.log.1").iter().any(|state| state.contains(text));
+    wait_for("the notice", PATIENCE, || says("cannot check the file").then_some(()));
+    fixture.mount.fail("far.log.1", false);
+    wait_for("the old state", PATIENCE, || (fixture.states("far.log.1") == before).then_some(()));
+    assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
 /// Repeatedly, at any moment.
 #[test]
-fn nothing_is_lost_or_repeated_where_a_mount_hangs_at_any_moment() {
-    let Some(mut bench) = Bench::new() else { return };
+fn nothing_is_lost_or_repeated_when_a_mount_hangs_at_any_moment() {
+    let Some(mut fixture) = Fixture::new() else { return };
     let mut random = program::Random(program::seed("hung_mount"));
-    bench.start(&["logs", "mount"]);
+    fixture.start(&["logs", "mount"]);
     let mut number = 0;
     for round in 0..12 {
         for _ in 0..random.below(8) + 1 {
             let (near, next) = (random.below(3) == 0, number + 1 + random.below(40) as usize);
             let text = lines("w", number..next);
             match near {
-                true => append(&bench.log("app.log"), text.as_bytes()),
-                false => bench.mount.append(&format!("{}.log", random.below(3)), &text),
+                true => append(&fixture.log("app.log"), text.as_bytes()),
+                false => fixture.mount.append(&format!("{}.log", random.below(3)), &text),
             }
             number = next;
             // At any step of the reaction to it.
-            let answered = bench.mount.answered() + random.below(12);
+            let answered = fixture.mount.answered() + random.below(12);
             let deadline = std::time::Instant::now() + Duration::from_millis(300);
-            while bench.mount.answered() < answered && std::time::Instant::now() < deadline {
+            while fixture.mount.answered() < answered && std::time::Instant::now() < deadline {
                 std::thread::yield_now();
             }
         }
         match round % 2 {
-            0 => bench.mount.hang(),
-            _ => bench.mount.answer(),
+            0 => fixture.mount.hang(),
+            _ => fixture.mount.answer(),
         }
         if round % 4 == 0 {
-            bench.until_said("does not answer");
+            fixture.until_said("does not answer");
         }
     }
-    bench.mount.answer();
-    bench.until_archived(number as u64);
-    bench.expect_numbers(number as u64);
-    assert!(bench.engine.take().unwrap().terminate().success());
+    fixture.mount.answer();
+    fixture.until_archived(number as u64);
+    fixture.expect_numbers(number as u64);
+    assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
 /// The password file is on the mount: its sink waits, everything else works as usual.
 #[test]
-fn a_password_on_a_mount_that_hangs_holds_up_its_sink_alone() {
-    let Some(mut bench) = Bench::new() else { return };
+fn a_password_file_on_a_hung_mount_delays_only_its_sink() {
+    let Some(mut fixture) = Fixture::new() else { return };
     let fake = FakeElasticsearch::start();
-    let (home, out) = (bench.home.path().to_owned(), bench.home.path().join("out"));
-    bench.mount.append("password", "secret\n");
-    append(&bench.log("app.log"), lines("w", 0..5).as_bytes());
+    let (home, out) = (fixture.home.path().to_owned(), fixture.home.path().join("out"));
+    fixture.mount.append("password", "secret\n");
+    append(&fixture.log("app.log"), lines("w", 0..5).as_bytes());
     let config = format!(
         "[source.app]\npaths = [\"{}\"]\n[sink.out]\nkind = \"file\"\npath = \"{}\"\n\
          [sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\nusername = \"u\"\npassword_file = \"{}\"\n",
         home.join("logs/*.log").display(),
         out.display(),
         fake.url(),
-        bench.mount.path("password").display()
+        fixture.mount.path("password").display()
     );
     fs::write(home.join("config.toml"), config).unwrap();
-    bench.mount.hang();
+    fixture.mount.hang();
     let mut command = program::logwarden(&home);
     command.args(["--no-ui", "--config"]).arg(home.join("config.toml"));
-    command.arg("--state-dir").arg(bench.state());
-    bench.engine = Some(Engine::spawn(&home, &mut command));
+    command.arg("--state-dir").arg(fixture.state());
+    fixture.engine = Some(Engine::spawn(&home, &mut command));
     let written = || fs::read_to_string(&out).unwrap_or_default().lines().count();
     wait_for("the other sink", PATIENCE, || (written() == 5).then_some(()));
-    bench.until_said("does not answer)");
-    append(&bench.log("app.log"), lines("w", 5..10).as_bytes());
+    fixture.until_said("does not answer)");
+    append(&fixture.log("app.log"), lines("w", 5..10).as_bytes());
     wait_for("new lines in the other sink", PATIENCE, || (written() == 10).then_some(()));
-    assert!(bench.status().is_object(), "the engine answers");
+    assert!(fixture.status().is_object(), "the engine answers");
     assert_eq!(fake.count(), 0);
-    bench.mount.answer();
+    fixture.mount.answer();
     wait_for("the sink itself", PATIENCE, || (fake.count() == 10).then_some(()));
-    assert!(bench.engine.take().unwrap().terminate().success());
+    assert!(fixture.engine.take().unwrap().terminate().success());
 }
 
 #[test]
-fn check_names_a_mount_that_hangs_and_a_pipe() {
-    let Some(bench) = Bench::new() else { return };
-    let home = bench.home.path();
+fn check_names_a_hung_mount_and_a_pipe() {
+    let Some(fixture) = Fixture::new() else { return };
+    let home = fixture.home.path();
     let pipe = home.join("app.fifo");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let config = format!(
         "[source.far]\npaths = [\"{}\"]\n[source.pipe]\npaths = [\"{}\", \"{}\"]\n",
-        bench.mount.path("*.log").display(),
+        fixture.mount.path("*.log").display(),
         pipe.display(),
         home.join("*.fifo").display()
     );
     fs::write(home.join("config.toml"), config).unwrap();
-    bench.mount.hang();
+    fixture.mount.hang();
     let mut command = program::logwarden(home);
     command.arg("check").arg("--config").arg(home.join("config.toml"));
-    let said = program::expect(&mut command, 1);
-    assert!(said.contains("does not answer"), "{said}");
-    assert_eq!(said.matches("is a pipe (FIFO)").count(), 2, "{said}");
+    let messages = program::expect(&mut command, 1);
+    assert!(messages.contains("does not answer"), "{messages}");
+    assert_eq!(messages.matches("is a pipe (FIFO)").count(), 2, "{messages}");
 }

@@ -1,5 +1,5 @@
-//! `logwarden keys` and `logwarden decrypt`, through the real binary: what was sealed opens with nothing but the
-//! keys directory.
+//! `logwarden keys` and `logwarden decrypt`, through the real binary: the keys directory alone is enough to decrypt
+//! sealed values.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ impl Case {
         command
     }
 
-    /// Its standard output, where it exits so; and its standard error.
+    /// Returns standard output and standard error; checks the exit code.
     #[track_caller]
     fn run(&self, arguments: &[&str], code: i32) -> (String, String) {
         let output = run(&mut self.command(arguments));
@@ -61,7 +61,7 @@ impl Case {
 }
 
 #[test]
-fn keys_are_made_listed_checked_and_rotated() {
+fn keys_are_created_listed_checked_and_rotated() {
     let case = Case::new();
     let (_, err) = case.run(&["keys", "list"], 2);
     assert!(err.contains("create it with: mkdir -m 700"), "{err}");
@@ -94,43 +94,43 @@ fn keys_are_made_listed_checked_and_rotated() {
     case.run(&["keys", "new"], 0);
 }
 
-/// Of mode 0400, as an operator who is careful leaves it: what another name still shows is zeros. A superuser could
-/// write to it anyway.
+/// A key of mode 0400 is overwritten: a second link to it shows zeros. Runs as another user, because root can write to
+/// any file.
 #[test]
-fn a_key_that_nobody_may_write_to_is_overwritten_too() {
+fn a_read_only_key_is_overwritten_too() {
     use std::os::unix::fs::{MetadataExt, chown};
     use std::os::unix::process::CommandExt;
 
     let case = Case::new();
-    let nobody = 65_534;
+    let other_user = 65_534;
     let superuser = case.home.path().metadata().unwrap().uid() == 0;
-    let as_nobody = |arguments: &[&str]| {
+    let as_other_user = |arguments: &[&str]| {
         let mut command = case.command(arguments);
         if superuser {
-            command.uid(nobody).gid(nobody);
+            command.uid(other_user).gid(other_user);
         }
         command.output()
     };
     if superuser {
-        chown(case.home.path(), Some(nobody), Some(nobody)).unwrap();
+        chown(case.home.path(), Some(other_user), Some(other_user)).unwrap();
     }
-    match as_nobody(&["keys", "new", "2021_April"]) {
+    match as_other_user(&["keys", "new", "2021_April"]) {
         Ok(made) => assert!(made.status.success(), "{}", text(&made.stderr)),
-        // The program lies where another user may not look.
+        // The binary is in a directory that another user cannot access.
         Err(error) => return println!("SKIPPED: {error}"),
     }
     let (key, other) = (case.keys.join("2021_April.key"), case.home.path().join("other"));
     std::fs::hard_link(&key, &other).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
     let destroy = ["keys", "destroy", "2021_April", "--confirm", "2021_April"];
-    let destroyed = as_nobody(&destroy).unwrap();
+    let destroyed = as_other_user(&destroy).unwrap();
     assert!(destroyed.status.success(), "{}", text(&destroyed.stderr));
     let left = std::fs::read(&other).unwrap();
     assert!(!left.is_empty() && left.iter().all(|byte| *byte == 0), "{left:?}");
 }
 
 #[test]
-fn a_destroyed_month_says_so_to_whoever_reads_it_later() {
+fn later_reads_of_a_destroyed_month_report_the_destruction() {
     let case = Case::new();
     let (april, may) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
     case.run(&["keys", "rotate", "2021_April"], 0);
@@ -159,7 +159,7 @@ fn a_destroyed_month_says_so_to_whoever_reads_it_later() {
 }
 
 #[test]
-fn a_raw_key_is_taken_over_and_a_backup_opens_everything() {
+fn a_raw_key_is_imported_and_a_backup_decrypts_everything() {
     let case = Case::new();
     let raw = case.home.path().join("raw");
     std::fs::write(&raw, [b"k".as_slice(), &[7; 31]].concat()).unwrap();
@@ -167,23 +167,24 @@ fn a_raw_key_is_taken_over_and_a_backup_opens_everything() {
     let (out, _) = case.run(&["keys", "import", "2021_April", &raw_name], 0);
     assert!(out.starts_with("2021_April "), "{out}");
     case.run(&["keys", "import", "2021_April", &raw_name], 1);
-    for (bytes, said) in [(31, "contains 31 bytes"), (33, "contains 33 bytes"), (99, "64 or more bytes")]
+    for (bytes, messages) in
+        [(31, "contains 31 bytes"), (33, "contains 33 bytes"), (99, "64 or more bytes")]
     {
         std::fs::write(&raw, vec![7; bytes]).unwrap();
         let (_, err) = case.run(&["keys", "import", "2021_May", &raw_name], 2);
-        assert!(err.contains(said) && err.contains("a raw key has 32"), "{err}");
+        assert!(err.contains(messages) && err.contains("a raw key has 32"), "{err}");
     }
     let token = case.seal("2021_April", "CLIENTID2");
     let backup = case.home.path().join("backup").display().to_string();
     let (_, err) = case.run(&["keys", "backup", &backup], 0);
-    assert!(err.contains("1 copied"), "{err}");
+    assert!(err.contains("1 key copied"), "{err}");
     std::fs::remove_dir_all(&case.keys).unwrap();
     let mut command = logwarden(case.home.path());
     assert_eq!(expect(command.args(["--keys", &backup, "decrypt", &token]), 0), "CLIENTID2\n");
 }
 
 #[test]
-fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
+fn decrypt_copies_all_other_bytes_unchanged_and_counts_undecrypted_tokens() {
     let case = Case::new();
     let (one, quote) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "a\"b"));
     let foreign = Case::new().seal("2021_April", "X");
@@ -202,9 +203,10 @@ fn a_stream_keeps_everything_but_tokens_to_the_byte_and_counts_what_stays() {
     assert!(err.contains("1 × invalid token: truncated or modified"), "{err}");
 }
 
-/// [Audit] Actor opened what is written down; where nothing can be written it is said, and the keys still open.
+/// [Audit] Each decryption is recorded with its actor. If the audit log cannot be written, this is reported, and
+/// decryption still works.
 #[test]
-fn decrypt_writes_down_what_it_opens_and_never_a_value() {
+fn decrypt_records_each_decryption_in_the_audit_log_without_values() {
     let case = Case::new();
     let (one, other) = (case.seal("2021_April", "CLIENTID2"), case.seal("2021_May", "CLIENTID3"));
     let audit = case.home.path().join("state/logwarden/audit.jsonl");
@@ -219,21 +221,22 @@ fn decrypt_writes_down_what_it_opens_and_never_a_value() {
     assert_eq!(lines().len(), 1);
     assert_eq!(lines()[0]["file"], "the command line");
     assert_eq!(audit.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    // One line for the first of each month, one for their number.
+    // One record for the first value of each month, one for their number.
     let file = case.home.path().join("CLIENTID2.jsonl");
     std::fs::write(&file, format!("{one}\n{one}\n{other}\n{one}\n")).unwrap();
     case.run(&["decrypt", &file.display().to_string()], 0);
     let found = lines().split_off(1);
-    let told = |line: &serde_json::Value| (line["month"].clone(), line["values"].clone());
+    let month_and_values =
+        |line: &serde_json::Value| (line["month"].clone(), line["values"].clone());
     let expected = [("2021_April", None), ("2021_May", None), ("2021_April", Some(3))];
     let expected = expected.map(|(month, values)| (month.into(), values.into()));
     assert_eq!(
-        found.iter().map(told).collect::<Vec<(serde_json::Value, serde_json::Value)>>(),
+        found.iter().map(month_and_values).collect::<Vec<(serde_json::Value, serde_json::Value)>>(),
         expected
     );
     assert!(found[0]["file"].as_str().unwrap().ends_with("/[sealed].jsonl"), "{found:?}");
     assert!(found.iter().all(|line| line["by"] == "decrypt" && line["field"] == "clientid"));
-    // Nothing can be written.
+    // The audit log cannot be written.
     std::fs::remove_file(&audit).unwrap();
     std::fs::create_dir(&audit).unwrap();
     let (out, err) = case.run(&["decrypt", &file.display().to_string()], 0);
@@ -242,10 +245,10 @@ fn decrypt_writes_down_what_it_opens_and_never_a_value() {
 }
 
 #[test]
-fn a_stream_without_end_needs_no_more_memory() {
+fn an_endless_stream_uses_constant_memory() {
     let case = Case::new();
     let one = case.seal("2021_April", "CLIENTID2");
-    // No line end, and nothing but what a token could consist of.
+    // Without a line end, and only of characters that a token can contain.
     let mut text = vec![b'A'; 60 << 20];
     text[..5].copy_from_slice(b"enc1.");
     text.extend_from_slice(format!(" {one}").as_bytes());
@@ -260,11 +263,11 @@ fn a_stream_without_end_needs_no_more_memory() {
     let length = writer.join().unwrap().unwrap();
     assert_eq!(output.stdout.len(), length - one.len() + "CLIENTID2".len());
     assert!(output.stdout.ends_with(b"A CLIENTID2"));
-    assert_eq!(output.status.code(), Some(1), "one beginning of a token that is none");
+    assert_eq!(output.status.code(), Some(1), "one text that begins like a token");
 }
 
 #[test]
-fn check_says_how_the_keys_are() {
+fn check_reports_the_state_of_the_keys() {
     let case = Case::new();
     let (out, _) = case.run(&["check"], 0);
     assert!(out.contains("/keys: not found; created with the first key"), "{out}");
@@ -296,7 +299,7 @@ fn check_says_how_the_keys_are() {
 }
 
 #[test]
-fn a_wrong_argument_is_said_plainly() {
+fn a_wrong_argument_is_reported() {
     let case = Case::new();
     case.seal("2021_April", "x");
     let (_, err) = case.run(&["decrypt", "enc1.AAAA"], 1);

@@ -1,5 +1,5 @@
-//! The leak scan: ids that stand nowhere by chance go into logs of three months, everywhere an id may stand in a
-//! line, and out by every way there is. Outside the logs none may be found, and each opens again.
+//! The leak scan: unique ids are written to logs of three months, in every place of a line that can contain an id, and
+//! pass through every output. Outside the logs no id may be found, and each must be decryptable.
 
 use std::fs;
 use std::path::Path;
@@ -7,46 +7,46 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::fixture::Fixture;
 use crate::program::{self, Random, seed, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 const MONTHS: [&str; 3] = ["Mar", "Apr", "May"];
-/// Ids of a month.
+/// Ids per month.
 const EACH: usize = 60;
-/// Every so many lines one has no number, for an index to refuse.
+/// One in this many lines has a text as its number, which the index rejects.
 const BAD: usize = 7;
 
 type Places = Vec<(String, Vec<u8>)>;
 
-/// `sink`: what stands below `[sink.es]`; its index takes no `number` that is a text. `stored`: what is in it.
-/// Returns the ids of what it took.
-pub fn none_behind_any_way_out(sink: &str, stored: &dyn Fn() -> Vec<Value>) -> Vec<String> {
+/// `sink`: the settings of `[sink.es]`, whose index rejects a `number` that is a text. `stored` returns its documents.
+/// Returns the ids of the accepted events.
+pub fn scan_all_outputs(sink: &str, stored: &dyn Fn() -> Vec<Value>) -> Vec<String> {
     let ids = markers();
-    let bench = Bench::new("");
-    let metrics = configure(&bench, sink);
+    let fixture = Fixture::new("");
+    let metrics = configure(&fixture, sink);
     for (month, name) in MONTHS.iter().enumerate() {
         let of_month = ids[month * EACH..][..EACH].iter().enumerate();
         let lines: String = of_month.map(|(number, id)| line(id, number)).collect();
-        bench.append(&format!("logs_2021_{name}.txt"), &lines);
+        fixture.append(&format!("logs_2021_{name}.txt"), &lines);
     }
-    let mut places = delivered(&bench, &ids, &metrics, stored);
+    let mut places = delivered(&fixture, &ids, &metrics, stored);
     let found: Vec<&Vec<u8>> = places.iter().map(|(_, bytes)| bytes).collect();
     assert!(found.iter().any(|bytes| memchr::memmem::find(bytes, b"tag1.").is_some()));
-    places.extend(printed(&bench, &ids));
-    files_of(bench.home.path(), &mut places);
+    places.extend(printed(&fixture, &ids));
+    files_of(fixture.home.path(), &mut places);
     assert!(places.len() > 16, "state, archive, dead letters, output: {}", places.len());
     for (name, bytes) in &places {
         for id in &ids {
-            assert!(memchr::memmem::find(bytes, id.as_bytes()).is_none(), "{id} stands in {name}");
+            assert!(memchr::memmem::find(bytes, id.as_bytes()).is_none(), "{id} is in {name}");
         }
     }
-    assert_each_opens(&bench, &ids);
+    assert_each_can_be_decrypted(&fixture, &ids);
     let is_good = |place: &usize| *place == 3 * EACH || !(place % EACH).is_multiple_of(BAD);
     (0..ids.len()).filter(is_good).map(|place| ids[place].clone()).collect()
 }
 
-/// One for each line, and the last for a line that comes late.
+/// One id per line; the last one is for a line that is written later.
 fn markers() -> Vec<String> {
     let mut random = Random(seed("privacy"));
     let letter = |random: &mut Random| char::from(b'A' + random.below(26) as u8);
@@ -55,11 +55,11 @@ fn markers() -> Vec<String> {
         .collect()
 }
 
-/// Everywhere an id may stand in a log.
+/// A line with the id in every place that can contain one.
 pub fn line(id: &str, number: usize) -> String {
     let bad = number.is_multiple_of(BAD).then(|| format!("\"none of {id}\""));
     let number = bad.unwrap_or_else(|| number.to_string());
-    // Of now: a rule tells nothing of what is long past.
+    // The current time: rules announce no events of the distant past.
     let time = jiff::Timestamp::now();
     format!(
         "{{\"timestamp\":\"{time:.3}\",\"level\":\"error\",\"CLIENT ID\":\"{id}\",\
@@ -69,8 +69,8 @@ pub fn line(id: &str, number: usize) -> String {
     )
 }
 
-/// Every kind of sink, a rule, all of our own log. Returns where the metrics are.
-fn configure(bench: &Bench, sink: &str) -> String {
+/// Configures every kind of sink, a rule and the most verbose log of Logwarden itself. Returns the metrics address.
+fn configure(fixture: &Fixture, sink: &str) -> String {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = free.local_addr().unwrap().to_string();
     let text = format!(
@@ -79,45 +79,45 @@ fn configure(bench: &Bench, sink: &str) -> String {
          [sink.out]\nkind = \"file\"\npath = \"{}\"\n[sink.archive]\nkind = \"archive\"\n\
          [privacy]\nkeep_original = true\n[metrics]\nlisten = \"{listen}\"\n\
          [rule.client]\nkind = \"threshold\"\nwhere = \"level:error\"\nby = [\"client_id\"]\ncount = 1\nwindow = \"5m\"\n",
-        bench.path("logs").display(),
-        bench.path("out.jsonl").display()
+        fixture.path("logs").display(),
+        fixture.path("out.jsonl").display()
     );
-    fs::write(bench.path("config.toml"), text).unwrap();
+    fs::write(fixture.path("config.toml"), text).unwrap();
     listen
 }
 
-/// Until everything is where it belongs: what a server, metrics and our own log hold then.
+/// Runs an engine until everything is delivered. Returns the server's documents, the metrics and Logwarden's own log.
 fn delivered(
-    bench: &Bench,
+    fixture: &Fixture,
     ids: &[String],
     listen: &str,
     stored: &dyn Fn() -> Vec<Value>,
 ) -> Places {
-    let engine = bench.engine();
-    // One that comes while it is followed is told at once.
+    let engine = fixture.engine();
+    // A line written while the file is followed is announced at once.
     wait_for("the first documents", PATIENCE, || (!stored().is_empty()).then_some(()));
-    bench.append("logs_2021_May.txt", &line(ids.last().unwrap(), 1));
+    fixture.append("logs_2021_May.txt", &line(ids.last().unwrap(), 1));
     let refused = MONTHS.len() * EACH.div_ceil(BAD);
     wait_for("every document", PATIENCE, || {
-        (stored().len() + bench.dead_letters().len() == ids.len()).then_some(())
+        (stored().len() + fixture.dead_letters().len() == ids.len()).then_some(())
     });
-    assert_eq!(bench.dead_letters().len(), refused);
-    let out = || fs::read_to_string(bench.path("out.jsonl")).unwrap_or_default();
+    assert_eq!(fixture.dead_letters().len(), refused);
+    let out = || fs::read_to_string(fixture.path("out.jsonl")).unwrap_or_default();
     wait_for("the file", PATIENCE, || (out().lines().count() == ids.len()).then_some(()));
     let alert = "client firing for tag1.";
-    wait_for("an alert", PATIENCE, || engine.said().contains(alert).then_some(()));
-    let archived = || program::archived(bench.home.path(), &bench.path("state"), "*");
+    wait_for("an alert", PATIENCE, || engine.messages().contains(alert).then_some(()));
+    let archived = || program::archived(fixture.home.path(), &fixture.path("state"), "*");
     wait_for("the archive", PATIENCE, || (archived() == ids.len() as u64).then_some(()));
     let metrics = metrics(listen);
-    let said = engine.said();
+    let messages = engine.messages();
     assert_eq!(engine.terminate().code(), Some(3), "there were dead letters");
     let of_server: String = stored().iter().map(Value::to_string).collect();
-    let archived = program::documents(bench.home.path(), &bench.path("state"));
+    let archived = program::documents(fixture.home.path(), &fixture.path("state"));
     assert_eq!(archived.len(), ids.len());
     let archived: String = archived.iter().map(Value::to_string).collect();
     let places = [
         ("metrics", metrics),
-        ("standard error", said),
+        ("standard error", messages),
         ("Elasticsearch", of_server),
         ("archive", archived),
     ];
@@ -134,8 +134,8 @@ fn metrics(address: &str) -> String {
     text
 }
 
-/// What commands print of it.
-fn printed(bench: &Bench, ids: &[String]) -> Places {
+/// The output of all commands that print events.
+fn printed(fixture: &Fixture, ids: &[String]) -> Places {
     let commands: [&[&str]; 6] = [
         &["search", "*", "--in", "archive", "--format", "csv"],
         &["search", "*", "--in", "archive", "--limit", "1000"],
@@ -145,39 +145,40 @@ fn printed(bench: &Bench, ids: &[String]) -> Places {
         &["check"],
     ];
     let print = |arguments: &&[&str]| {
-        let output = program::run(&mut bench.beside(arguments));
+        let output = program::run(&mut fixture.beside(arguments));
         assert!(output.stdout.len() > 100, "{arguments:?}: {}", program::text(&output.stderr));
         (arguments[..2.min(arguments.len())].join(" "), [output.stdout, output.stderr].concat())
     };
     let mut places: Places = commands.iter().map(print).collect();
-    places.push(("standard output".to_owned(), to_standard_output(bench)));
-    // Nor is one found in the clear: the archive's files are compressed.
+    places.push(("standard output".to_owned(), to_standard_output(fixture)));
+    // A search for the plain id must find nothing, too: the scan cannot see into the archive's compressed files.
     for id in ids {
-        let found = program::run(&mut bench.beside(&["search", "--count", "--in", "archive", id]));
+        let found =
+            program::run(&mut fixture.beside(&["search", "--count", "--in", "archive", id]));
         assert_eq!(program::text(&found.stdout).trim(), "0", "{id}");
     }
     places
 }
 
-/// The same logs once more, by a sink of kind stdout.
-fn to_standard_output(bench: &Bench) -> Vec<u8> {
-    let config = bench.path("stdout.toml");
+/// Delivers the same logs again, through a sink of kind stdout.
+fn to_standard_output(fixture: &Fixture) -> Vec<u8> {
+    let config = fixture.path("stdout.toml");
     let text = format!(
         "[source.sre]\npaths = [\"{}/*.txt\"]\n[sink.out]\nkind = \"stdout\"\n\
          [privacy]\nkeep_original = true\nkeys = \"{}\"\n",
-        bench.path("logs").display(),
-        bench.path("state/keys").display()
+        fixture.path("logs").display(),
+        fixture.path("state/keys").display()
     );
     fs::write(&config, text).unwrap();
-    let mut command = program::logwarden(bench.home.path());
+    let mut command = program::logwarden(fixture.home.path());
     command.args(["--no-ui", "--once", "--config"]).arg(&config);
-    let output = program::run(command.arg("--state-dir").arg(bench.path("other-state")));
+    let output = program::run(command.arg("--state-dir").arg(fixture.path("other-state")));
     let lines = output.stdout.iter().filter(|byte| **byte == b'\n').count();
     assert_eq!(lines, MONTHS.len() * EACH + 1, "{}", program::text(&output.stderr));
     [output.stdout, output.stderr].concat()
 }
 
-/// Everything in the directory but the logs, as bytes.
+/// The bytes of all files in the directory except the logs.
 fn files_of(directory: &Path, found: &mut Places) {
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
@@ -190,13 +191,13 @@ fn files_of(directory: &Path, found: &mut Places) {
     }
 }
 
-/// With nothing but the keys directory, elsewhere.
-fn assert_each_opens(bench: &Bench, ids: &[String]) {
+/// Checks that a copy of the keys directory alone decrypts each id.
+fn assert_each_can_be_decrypted(fixture: &Fixture, ids: &[String]) {
     let elsewhere = tempfile::tempdir().unwrap();
     let keys = elsewhere.path().join("keys");
-    fs::rename(bench.path("state/keys"), &keys).unwrap();
+    fs::rename(fixture.path("state/keys"), &keys).unwrap();
     let mut decrypt = program::logwarden(elsewhere.path());
-    decrypt.arg("decrypt").arg("--keys").arg(&keys).arg(bench.path("out.jsonl"));
+    decrypt.arg("decrypt").arg("--keys").arg(&keys).arg(fixture.path("out.jsonl"));
     let opened = program::expect(&mut decrypt, 0);
     assert_eq!(opened.lines().count(), ids.len());
     for line in opened.lines() {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use logwarden::app::control::{self, Reply, Request};
 
-use crate::bench::{Bench, assert_each_once, lines};
 use crate::compressed::{gzip, zstd};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, lines};
 use crate::program::{Engine, Random, seed, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ const WAYS: &[(&str, Rotate)] = &[
     }),
 ];
 
-/// The next run of rotation, on the files that the first one has left.
+/// A second run of rotation, on the files that the first one created.
 const AGAIN: &[(&str, Rotate)] = &[
     ("and left there", |_| {}),
     ("and renamed again", |logs| shift(logs, "app.log.1", "app.log.2")),
@@ -87,32 +87,32 @@ fn compress(logs: &Path, name: &str, ending: &str, pack: fn(&[u8]) -> Vec<u8>) {
 }
 
 /// A log whose server is down.
-fn outage() -> (Bench, FakeElasticsearch) {
+fn outage() -> (Fixture, FakeElasticsearch) {
     let server = FakeElasticsearch::prepared();
-    let bench = Bench::new("");
-    fs::create_dir(bench.path("old")).unwrap();
+    let fixture = Fixture::new("");
+    fs::create_dir(fixture.path("old")).unwrap();
     let config = format!(
         "[source.app]\npaths = [\"{}\", \"{}\"]\n[sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n",
-        bench.path("logs/app.log").display(),
-        bench.path("old/app.log*").display(),
+        fixture.path("logs/app.log").display(),
+        fixture.path("old/app.log*").display(),
         server.url()
     );
-    fs::write(bench.path("config.toml"), config).unwrap();
-    (bench, server)
+    fs::write(fixture.path("config.toml"), config).unwrap();
+    (fixture, server)
 }
 
-fn seen(bench: &Bench, bytes: u64) {
-    wait_for("a look at every byte", PATIENCE, || {
-        let reply = control::ask(&bench.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
+fn wait_until_known(fixture: &Fixture, bytes: u64) {
+    wait_for("every byte to be known", PATIENCE, || {
+        let reply = control::ask(&fixture.path("state"), &Request::Status, &mut |_, _| {}).ok()?;
         let Reply::Status { status, .. } = reply else { return None };
         (status.files.iter().map(|file| file.size).sum::<u64>() >= bytes).then_some(())
     });
 }
 
 /// Waits until the engine has committed its current state.
-fn started(bench: &Bench, bytes: u64) -> Engine {
-    let engine = bench.engine();
-    seen(bench, bytes);
+fn started(fixture: &Fixture, bytes: u64) -> Engine {
+    let engine = fixture.engine();
+    wait_until_known(fixture, bytes);
     engine
 }
 
@@ -121,33 +121,33 @@ fn started(bench: &Bench, bytes: u64) -> Engine {
 fn check(way: &(&str, Rotate), again: &(&str, Rotate), running: bool) {
     let name = format!("{} {}, running: {running}", way.0, again.0);
     println!("{name}");
-    let (bench, server) = outage();
-    let logs = bench.path("logs");
+    let (fixture, server) = outage();
+    let logs = fixture.path("logs");
     let text = lines(1, 0..SEEN);
-    bench.append("app.log", &text);
-    let engine = started(&bench, text.len() as u64);
+    fixture.append("app.log", &text);
+    let engine = started(&fixture, text.len() as u64);
     // The row is durable once a group commit has passed.
     std::thread::sleep(Duration::from_millis(600));
     match running {
         true => {
             (way.1)(&logs);
-            bench.append("app.log", &lines(1, SEEN..SEEN + LATER));
+            fixture.append("app.log", &lines(1, SEEN..SEEN + LATER));
             std::thread::sleep(Duration::from_millis(900));
             engine.kill();
         }
         false => {
             engine.kill();
             (way.1)(&logs);
-            bench.append("app.log", &lines(1, SEEN..SEEN + LATER));
+            fixture.append("app.log", &lines(1, SEEN..SEEN + LATER));
         }
     }
-    let engine = bench.engine();
-    wait_for("its start", PATIENCE, || bench.path("state/control.sock").exists().then_some(()));
+    let engine = fixture.engine();
+    wait_for("its start", PATIENCE, || fixture.path("state/control.sock").exists().then_some(()));
     std::thread::sleep(Duration::from_millis(1200));
     engine.kill();
     (again.1)(&logs);
     server.launch();
-    let engine = bench.engine();
+    let engine = fixture.engine();
     wait_for(&name, PATIENCE, || (server.count() >= SEEN + LATER).then_some(()));
     assert_eq!(engine.terminate().code(), Some(0), "{name}");
     assert_each_once(&server.documents(), 1, SEEN + LATER);
@@ -163,11 +163,11 @@ fn check_all(running: bool) {
 }
 
 #[test]
-fn whatever_rotation_leaves_while_the_engine_runs_is_found_after_two_kills() {
+fn files_rotated_while_the_engine_runs_are_found_after_two_kills() {
     check_all(true);
 }
 
 #[test]
-fn whatever_rotation_leaves_while_nobody_looks_is_found_after_two_kills() {
+fn files_rotated_while_no_engine_runs_are_found_after_two_kills() {
     check_all(false);
 }

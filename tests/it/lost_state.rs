@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::program::{Engine, Random, documents, logwarden, run, seed, text};
 
 /// A log whose first line never changes, delivered to an archive and to a file.
-struct Bench {
+struct Fixture {
     home: tempfile::TempDir,
     log: File,
     written: usize,
 }
 
-impl Bench {
-    fn new() -> Bench {
+impl Fixture {
+    fn new() -> Fixture {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("app.log");
         let log = OpenOptions::new().create(true).append(true).open(path).unwrap();
@@ -28,7 +28,7 @@ impl Bench {
             home.path().display()
         );
         fs::write(home.path().join("config.toml"), config).unwrap();
-        Bench { home, log, written: 0 }
+        Fixture { home, log, written: 0 }
     }
 
     fn state(&self) -> PathBuf {
@@ -118,73 +118,73 @@ impl Bench {
 
 #[test]
 fn lost_after_a_rotation_by_copy_while_no_engine_was_running() {
-    let mut bench = Bench::new();
-    bench.begin(500);
-    bench.once();
-    bench.copytruncate("app.log.1");
-    bench.begin(400);
-    bench.lose_state();
-    bench.once();
-    bench.assert_each_once();
+    let mut fixture = Fixture::new();
+    fixture.begin(500);
+    fixture.once();
+    fixture.copytruncate("app.log.1");
+    fixture.begin(400);
+    fixture.lose_state();
+    fixture.once();
+    fixture.assert_each_once();
 }
 
 #[test]
 fn lost_after_three_rotations_by_copy_that_were_followed() {
-    let mut bench = Bench::new();
+    let mut fixture = Fixture::new();
     for round in 1..=3 {
-        bench.begin(200);
-        bench.once();
-        bench.copytruncate(&format!("app.log.{round}"));
+        fixture.begin(200);
+        fixture.once();
+        fixture.copytruncate(&format!("app.log.{round}"));
     }
-    bench.begin(100);
-    bench.once();
-    bench.write(50);
-    bench.lose_state();
-    bench.once();
-    bench.write(50);
-    bench.once();
-    bench.assert_each_once();
+    fixture.begin(100);
+    fixture.once();
+    fixture.write(50);
+    fixture.lose_state();
+    fixture.once();
+    fixture.write(50);
+    fixture.once();
+    fixture.assert_each_once();
 }
 
 #[test]
 fn lost_with_copies_beside_the_log_that_no_pattern_matches() {
-    let mut bench = Bench::new();
-    let config = fs::read_to_string(bench.home.path().join("config.toml")).unwrap();
-    let only = format!(", \"{}/app.log.*\"", bench.home.path().display());
-    fs::write(bench.home.path().join("config.toml"), config.replace(&only, "")).unwrap();
-    bench.begin(200);
-    bench.once();
-    bench.write(100);
-    bench.copytruncate("app.log.1");
-    bench.begin(100);
-    bench.lose_state();
-    bench.once();
-    bench.assert_each_once();
+    let mut fixture = Fixture::new();
+    let config = fs::read_to_string(fixture.home.path().join("config.toml")).unwrap();
+    let only = format!(", \"{}/app.log.*\"", fixture.home.path().display());
+    fs::write(fixture.home.path().join("config.toml"), config.replace(&only, "")).unwrap();
+    fixture.begin(200);
+    fixture.once();
+    fixture.write(100);
+    fixture.copytruncate("app.log.1");
+    fixture.begin(100);
+    fixture.lose_state();
+    fixture.once();
+    fixture.assert_each_once();
 }
 
 #[test]
 fn older_than_the_archive() {
-    let mut bench = Bench::new();
-    bench.begin(200);
-    bench.once();
-    let old = bench.save_state();
-    bench.write(300);
-    bench.once();
-    bench.copytruncate("app.log.1");
-    bench.begin(200);
-    bench.once();
-    bench.write(20);
-    bench.put_back(&old);
-    bench.once();
-    bench.assert_each_once();
+    let mut fixture = Fixture::new();
+    fixture.begin(200);
+    fixture.once();
+    let old = fixture.save_state();
+    fixture.write(300);
+    fixture.once();
+    fixture.copytruncate("app.log.1");
+    fixture.begin(200);
+    fixture.once();
+    fixture.write(20);
+    fixture.put_back(&old);
+    fixture.once();
+    fixture.assert_each_once();
 }
 
 #[test]
 fn newer_than_the_archive_and_the_output() {
-    let mut bench = Bench::new();
-    bench.begin(200);
-    bench.once();
-    let home = bench.home.path().to_owned();
+    let mut fixture = Fixture::new();
+    fixture.begin(200);
+    fixture.once();
+    let home = fixture.home.path().to_owned();
     let copy = |from: &Path, to: &Path| {
         let done = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
         assert!(done.success());
@@ -193,38 +193,38 @@ fn newer_than_the_archive_and_the_output() {
     for name in ["out.jsonl", "out.jsonl.cursor"] {
         copy(&home.join(name), &home.join(format!("{name}.old")));
     }
-    bench.write(300);
-    bench.once();
-    bench.copytruncate("app.log.1");
-    bench.begin(200);
-    bench.once();
+    fixture.write(300);
+    fixture.once();
+    fixture.copytruncate("app.log.1");
+    fixture.begin(200);
+    fixture.once();
     fs::remove_dir_all(home.join("state/archive")).unwrap();
     fs::rename(home.join("archive.old"), home.join("state/archive")).unwrap();
     for name in ["out.jsonl", "out.jsonl.cursor"] {
         fs::rename(home.join(format!("{name}.old")), home.join(name)).unwrap();
     }
-    bench.once();
-    bench.assert_each_once();
+    fixture.once();
+    fixture.assert_each_once();
 }
 
 /// The archive has bytes under an id that a later generation of the file has now: the mark distinguishes them.
 #[test]
 fn lost_while_the_archive_was_off() {
-    let mut bench = Bench::new();
-    let config = bench.home.path().join("config.toml");
+    let mut fixture = Fixture::new();
+    let config = fixture.home.path().join("config.toml");
     let with = fs::read_to_string(&config).unwrap();
-    bench.begin(200);
-    bench.once();
-    bench.lose_state();
-    fs::remove_file(bench.home.path().join("out.jsonl")).unwrap();
-    fs::remove_file(bench.home.path().join("out.jsonl.cursor")).unwrap();
+    fixture.begin(200);
+    fixture.once();
+    fixture.lose_state();
+    fs::remove_file(fixture.home.path().join("out.jsonl")).unwrap();
+    fs::remove_file(fixture.home.path().join("out.jsonl.cursor")).unwrap();
     fs::write(&config, with.replace("[sink.archive]\n", "")).unwrap();
-    bench.log.set_len(0).unwrap();
-    bench.begin(300);
-    bench.once();
+    fixture.log.set_len(0).unwrap();
+    fixture.begin(300);
+    fixture.once();
     fs::write(&config, with).unwrap();
-    bench.once();
-    let archived = bench.counts(&documents(bench.home.path(), &bench.state()));
+    fixture.once();
+    let archived = fixture.counts(&documents(fixture.home.path(), &fixture.state()));
     let missing = archived.iter().filter(|count| **count == 0).count();
     assert_eq!(missing, 0, "of the lines that are in the file");
 }
@@ -232,24 +232,24 @@ fn lost_while_the_archive_was_off() {
 #[test]
 fn lost_by_kills_at_random_moments() {
     let mut random = Random(seed("lost_by_kills"));
-    let mut bench = Bench::new();
-    bench.begin(100);
+    let mut fixture = Fixture::new();
+    fixture.begin(100);
     for round in 0..20 {
-        let engine = Engine::spawn(bench.home.path(), &mut bench.command());
+        let engine = Engine::spawn(fixture.home.path(), &mut fixture.command());
         for _ in 0..random.below(8) {
-            bench.write(random.below(60) as usize + 1);
+            fixture.write(random.below(60) as usize + 1);
             std::thread::sleep(Duration::from_millis(random.below(60)));
         }
         if round % 4 == 3 {
-            bench.copytruncate(&format!("app.log.{round}"));
-            bench.begin(random.below(200) as usize);
+            fixture.copytruncate(&format!("app.log.{round}"));
+            fixture.begin(random.below(200) as usize);
         }
         std::thread::sleep(Duration::from_millis(random.below(300)));
         engine.kill();
         if round % 3 == 1 {
-            bench.lose_state();
+            fixture.lose_state();
         }
     }
-    bench.once();
-    bench.assert_each_once();
+    fixture.once();
+    fixture.assert_each_once();
 }

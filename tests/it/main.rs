@@ -1,10 +1,9 @@
-//! What the program promises, one module a promise.
+//! Integration tests of the whole program, one module per promise.
 
 mod alerts;
 mod archive;
 mod bad_input;
 mod bad_keys;
-mod bench;
 mod cli;
 mod client_ids;
 mod compressed;
@@ -19,11 +18,11 @@ mod early_signals;
 mod encodings;
 mod fake_elasticsearch;
 mod fault_proxy;
+mod fixture;
 mod formats;
 mod formats_any_input;
 mod fuse;
 mod hung_mount;
-mod judging_elasticsearch;
 mod keys;
 mod kills;
 mod leaks;
@@ -42,6 +41,7 @@ mod privacy;
 mod private;
 mod program;
 mod redirect;
+mod rejecting_elasticsearch;
 mod reload;
 mod restart;
 mod rollover;

@@ -1,4 +1,4 @@
-//! What a monitoring system is told: figures that are true, in a form that it can read, and nothing of the logs.
+//! The metrics endpoint: exact figures in the Prometheus text format, without any content of the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -7,30 +7,30 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::bench::{Bench, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, lines};
 use crate::program::{Engine, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Watched {
-    bench: Bench,
+struct MonitoredEngine {
+    fixture: Fixture,
     address: SocketAddr,
     engine: Engine,
 }
 
-impl Watched {
-    /// `more`: sinks and rules.
+impl MonitoredEngine {
+    /// `more`: additional sinks and rules.
     fn start(fake: &FakeElasticsearch, more: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{free}\"\n{more}", fake.url());
-        let bench = Bench::new(&sink);
-        let engine = bench.engine();
+        let fixture = Fixture::new(&sink);
+        let engine = fixture.engine();
         wait_for("the endpoint", PATIENCE, || TcpStream::connect(free).ok());
-        Watched { bench, address: free, engine }
+        MonitoredEngine { fixture, address: free, engine }
     }
 
-    /// Everything that comes back.
+    /// Sends the request and returns the whole answer.
     fn send(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -58,7 +58,7 @@ impl Watched {
 struct Page(BTreeMap<String, f64>);
 
 impl Page {
-    /// Refuses whatever the format, or the conventions for names, do not allow.
+    /// Parses a page; panics if it violates the format or the naming conventions.
     fn read(text: &str) -> Page {
         assert!(text.ends_with('\n'));
         let comment = Regex::new(r"^# (HELP|TYPE) ([a-z_:][a-z0-9_:]*) (.+)$").unwrap();
@@ -73,11 +73,11 @@ impl Page {
                 let name = found[2].to_owned();
                 match &found[1] {
                     "HELP" => {
-                        assert!(families.insert(name.clone()), "{name} comes twice");
+                        assert!(families.insert(name.clone()), "{name} occurs twice");
                         (family, kind) = (name, None);
                     }
                     _ => {
-                        assert_eq!(name, family, "TYPE stands below its HELP");
+                        assert_eq!(name, family, "TYPE follows its HELP");
                         assert!(["counter", "gauge"].contains(&&found[3]), "{line}");
                         assert_eq!(&found[3] == "counter", name.ends_with("_total"), "{line}");
                         kind = Some(found[3].to_owned());
@@ -85,12 +85,12 @@ impl Page {
                 }
                 continue;
             }
-            let found = sample.captures(line).unwrap_or_else(|| panic!("no sample: {line}"));
-            assert_eq!(found[1], family, "{line} stands below its family");
+            let found = sample.captures(line).unwrap_or_else(|| panic!("not a sample: {line}"));
+            assert_eq!(found[1], family, "{line} follows its family");
             assert!(kind.is_some(), "{line} has no type");
             let value: f64 = found.iter().last().flatten().unwrap().as_str().parse().unwrap();
             let name = line.rsplit_once(' ').unwrap().0.to_owned();
-            assert_eq!(series.insert(name, value), None, "{line} comes twice");
+            assert_eq!(series.insert(name, value), None, "{line} occurs twice");
         }
         Page(series)
     }
@@ -101,7 +101,7 @@ impl Page {
 }
 
 #[test]
-fn figures_are_true_and_nothing_of_the_logs_is_told() {
+fn figures_are_exact_and_reveal_nothing_of_the_logs() {
     let fake = FakeElasticsearch::start();
     let rule = r#"[rule."a \"q\" \\ ü"]
 kind = "threshold"
@@ -114,15 +114,15 @@ kind = "file"
 path = "out.jsonl"
 where = "writer:1"
 "#;
-    let watched = Watched::start(&fake, rule);
+    let monitored = MonitoredEngine::start(&fake, rule);
     let text = lines(1, 0..100) + &lines(2, 0..50);
-    watched.bench.append("a.log", &text);
+    monitored.fixture.append("a.log", &text);
     let client =
         r#"{"level":"error","message":"of 7654321","writer":2,"number":50,"client_id":"7654321"}"#;
-    watched.bench.append("a.log", &format!("{client}\n"));
+    monitored.fixture.append("a.log", &format!("{client}\n"));
     let size = (text.len() + client.len() + 1) as f64;
     let page = wait_for("everything", PATIENCE, || {
-        let page = watched.page();
+        let page = monitored.page();
         let fired = page.0.iter().any(|(name, value)| name.contains("rule_firing") && *value > 0.0);
         let through = |sink| {
             let bytes = |what| page.value(&format!("logwarden_sink_{what}{{sink=\"{sink}\"}}"));
@@ -154,49 +154,52 @@ where = "writer:1"
         assert_eq!((bytes("seen_bytes_total"), all), (size, size), "{sink}");
     }
     let on: f64 = page.0.iter().filter(|(name, _)| name.contains("sink_state{")).map(|s| s.1).sum();
-    assert_eq!(on, 2.0, "one state a sink");
+    assert_eq!(on, 2.0, "one state per sink");
     assert!(page.value("process_cpu_seconds_total") > 0.0);
     assert!(page.value("logwarden_memory_anonymous_bytes") > 1e6);
-    let text = watched.get("/metrics");
+    let text = monitored.get("/metrics");
     assert!(!text.contains("7654321") && !text.contains("line 1"), "{text}");
-    assert!(watched.engine.terminate().success());
+    assert!(monitored.engine.terminate().success());
 }
 
 #[test]
-fn only_what_is_there_is_answered() {
+fn only_known_paths_are_answered() {
     let fake = FakeElasticsearch::start();
-    let watched = Watched::start(&fake, "");
+    let monitored = MonitoredEngine::start(&fake, "");
     let starts = |answer: String, with: &str| assert!(answer.starts_with(with), "{answer}");
-    starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
-    starts(watched.get("/metrics?x=1"), "HTTP/1.1 200 OK");
-    starts(watched.get("/"), "HTTP/1.1 404 ");
-    starts(watched.get("/metrics/../etc/passwd"), "HTTP/1.1 404 ");
-    starts(watched.send("POST /metrics HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"), "HTTP/1.1 405 ");
-    starts(watched.send("\u{1b}[2J\r\n\r\n"), "HTTP/1.1 404 ");
+    starts(monitored.get("/healthz"), "HTTP/1.1 200 OK");
+    starts(monitored.get("/metrics?x=1"), "HTTP/1.1 200 OK");
+    starts(monitored.get("/"), "HTTP/1.1 404 ");
+    starts(monitored.get("/metrics/../etc/passwd"), "HTTP/1.1 404 ");
+    starts(
+        monitored.send("POST /metrics HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"),
+        "HTTP/1.1 405 ",
+    );
+    starts(monitored.send("\u{1b}[2J\r\n\r\n"), "HTTP/1.1 404 ");
     let long = format!("GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20_000));
-    starts(watched.send(&long), "HTTP/1.1 431 ");
-    // More silent connections than are served at once: they are cut off, and others have their turn.
+    starts(monitored.send(&long), "HTTP/1.1 431 ");
+    // More silent connections than are served at once: they are closed, and others are served.
     let silent: Vec<TcpStream> =
-        (0..10).map(|_| TcpStream::connect(watched.address).unwrap()).collect();
-    starts(watched.get("/healthz"), "HTTP/1.1 200 OK");
+        (0..10).map(|_| TcpStream::connect(monitored.address).unwrap()).collect();
+    starts(monitored.get("/healthz"), "HTTP/1.1 200 OK");
     drop(silent);
-    assert!(watched.engine.terminate().success());
+    assert!(monitored.engine.terminate().success());
 }
 
 #[test]
-fn an_address_in_use_is_said_and_everything_else_goes_on() {
+fn an_address_in_use_is_reported_and_everything_else_works() {
     let fake = FakeElasticsearch::start();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let sink = format!("urls = [\"{}\"]\n[metrics]\nlisten = \"{address}\"", fake.url());
-    let bench = Bench::new(&sink);
-    bench.append("a.log", &lines(1, 0..10));
-    let engine = bench.engine();
-    wait_for("a plain word", PATIENCE, || {
-        engine.said().contains("metrics: cannot listen on").then_some(())
+    let fixture = Fixture::new(&sink);
+    fixture.append("a.log", &lines(1, 0..10));
+    let engine = fixture.engine();
+    wait_for("the message", PATIENCE, || {
+        engine.messages().contains("metrics: cannot listen on").then_some(())
     });
     wait_for("every line", PATIENCE, || (fake.count() == 10).then_some(()));
-    // Nothing is different but that it is free now.
+    // The address is free now; the configuration is unchanged.
     drop(taken);
     send_signal(engine.id(), "HUP");
     wait_for("the endpoint", PATIENCE, || TcpStream::connect(address).ok());
@@ -205,23 +208,23 @@ fn an_address_in_use_is_said_and_everything_else_goes_on() {
 
 /// The old address and the new one cannot be listened on at once.
 #[test]
-fn another_address_with_the_same_port_is_taken_up() {
+fn a_new_address_with_the_same_port_is_used() {
     let fake = FakeElasticsearch::start();
-    let watched = Watched::start(&fake, "");
-    let port = watched.address.port();
+    let monitored = MonitoredEngine::start(&fake, "");
+    let port = monitored.address.port();
     for (listen, reached) in [("0.0.0.0", "127.0.0.2"), ("127.0.0.1", "127.0.0.1")] {
-        watched.bench.configure(&format!(
+        monitored.fixture.configure(&format!(
             "urls = [\"{}\"]\n[metrics]\nlisten = \"{listen}:{port}\"",
             fake.url()
         ));
-        let before = watched.engine.said().len();
-        send_signal(watched.engine.id(), "HUP");
-        let said = wait_for("an answer", PATIENCE, || {
-            let said = watched.engine.said()[before..].to_owned();
-            said.contains("metrics: changed").then_some(said)
+        let before = monitored.engine.messages().len();
+        send_signal(monitored.engine.id(), "HUP");
+        let messages = wait_for("an answer", PATIENCE, || {
+            let messages = monitored.engine.messages()[before..].to_owned();
+            messages.contains("metrics: changed").then_some(messages)
         });
-        assert!(!said.contains("cannot listen"), "{said}");
-        assert!(TcpStream::connect((reached, port)).is_ok(), "{listen}: {said}");
+        assert!(!messages.contains("cannot listen"), "{messages}");
+        assert!(TcpStream::connect((reached, port)).is_ok(), "{listen}: {messages}");
     }
-    assert!(watched.engine.terminate().success());
+    assert!(monitored.engine.terminate().success());
 }

@@ -1,5 +1,5 @@
-//! A consumer that looks only at what the log names as changed: whatever happens to the files, it knows what a walk
-//! over all of them would find.
+//! A subscriber that reads only the generations that the log reports as changed. After any changes it must know the
+//! same as a pass over all generations.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl Mirror {
         }
     }
 
-    /// Sooner or later: what changes is marked a moment after it.
+    /// Waits until the two agree: a change is reported shortly after it.
     pub fn check(&mut self, log: &Log) {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -4,41 +4,41 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::bench::{Bench, assert_each_once, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, lines};
 use crate::program::{send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server is down; 2,000 lines are unread in a rotated file, 500 in the log.
-fn unread() -> (Bench, FakeElasticsearch, crate::program::Engine) {
+fn with_unread_files() -> (Fixture, FakeElasticsearch, crate::program::Engine) {
     let server = FakeElasticsearch::prepared();
-    let bench = Bench::new("");
-    configure(&bench, &server, "app", "logs/app.log");
-    bench.append("app.log", &lines(1, 0..2000));
-    let engine = bench.engine();
-    wait_for("the outage", PATIENCE, || engine.said().contains("cannot reach").then_some(()));
-    fs::rename(bench.path("logs/app.log"), bench.path("logs/app.log.1")).unwrap();
-    bench.append("app.log", &lines(1, 2000..2500));
+    let fixture = Fixture::new("");
+    configure(&fixture, &server, "app", "logs/app.log");
+    fixture.append("app.log", &lines(1, 0..2000));
+    let engine = fixture.engine();
+    wait_for("the outage", PATIENCE, || engine.messages().contains("cannot reach").then_some(()));
+    fs::rename(fixture.path("logs/app.log"), fixture.path("logs/app.log.1")).unwrap();
+    fixture.append("app.log", &lines(1, 2000..2500));
     std::thread::sleep(Duration::from_millis(1500));
-    (bench, server, engine)
+    (fixture, server, engine)
 }
 
-fn configure(bench: &Bench, server: &FakeElasticsearch, name: &str, path: &str) {
+fn configure(fixture: &Fixture, server: &FakeElasticsearch, name: &str, path: &str) {
     let config = format!(
         "[source.{name}]\npaths = [\"{}\"]\n[sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n",
-        bench.path(path).display(),
+        fixture.path(path).display(),
         server.url()
     );
-    fs::write(bench.path("config.toml"), config).unwrap();
+    fs::write(fixture.path("config.toml"), config).unwrap();
 }
 
 #[test]
-fn renamed_by_a_reload() {
-    let (bench, server, engine) = unread();
-    configure(&bench, &server, "web", "logs/app.log");
+fn a_source_renamed_by_a_reload_keeps_its_unread_files() {
+    let (fixture, server, engine) = with_unread_files();
+    configure(&fixture, &server, "web", "logs/app.log");
     send_signal(engine.id(), "HUP");
-    wait_for("the reload", PATIENCE, || engine.said().contains("configuration reloaded").then_some(()));
+    wait_for("the reload", PATIENCE, || engine.messages().contains("configuration reloaded").then_some(()));
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2500).then_some(()));
     assert_eq!(engine.terminate().code(), Some(0));
@@ -46,16 +46,16 @@ fn renamed_by_a_reload() {
 }
 
 #[test]
-fn renamed_between_two_runs() {
+fn a_source_renamed_between_two_runs_keeps_its_unread_files() {
     for kill in [false, true] {
-        let (bench, server, engine) = unread();
+        let (fixture, server, engine) = with_unread_files();
         match kill {
             true => engine.kill(),
             false => _ = engine.terminate(),
         }
-        configure(&bench, &server, "web", "logs/app.log");
+        configure(&fixture, &server, "web", "logs/app.log");
         server.launch();
-        let engine = bench.engine();
+        let engine = fixture.engine();
         wait_for("every line", PATIENCE, || (server.count() >= 2500).then_some(()));
         assert_eq!(engine.terminate().code(), Some(0));
         assert_each_once(&server.documents(), 1, 2500);
@@ -63,21 +63,22 @@ fn renamed_between_two_runs() {
 }
 
 #[test]
-fn of_a_path_that_no_source_means_any_more_it_is_said_what_is_unread() {
-    let (bench, server, engine) = unread();
+fn unread_bytes_of_a_path_that_no_source_includes_are_reported() {
+    let (fixture, server, engine) = with_unread_files();
     engine.terminate();
-    configure(&bench, &server, "other", "logs/other.log");
-    let engine = bench.engine();
+    configure(&fixture, &server, "other", "logs/other.log");
+    let engine = fixture.engine();
     wait_for("the notice", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("no source includes this file any more") && said.contains("app.log.1"))
-            .then_some(())
+        let messages = engine.messages();
+        (messages.contains("no source includes this file any more")
+            && messages.contains("app.log.1"))
+        .then_some(())
     });
     engine.terminate();
     // Once a source includes it again, it is read on.
-    configure(&bench, &server, "again", "logs/app.log");
+    configure(&fixture, &server, "again", "logs/app.log");
     server.launch();
-    let engine = bench.engine();
+    let engine = fixture.engine();
     wait_for("every line", PATIENCE, || (server.count() >= 2500).then_some(()));
     engine.terminate();
     assert_each_once(&server.documents(), 1, 2500);

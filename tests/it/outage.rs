@@ -1,5 +1,5 @@
-//! What a server, and what stands before it, may do wrong: nothing is lost, nothing comes twice, nothing runs
-//! hot, and the reason is said. The names in brackets are cases: a fake server plays them on demand.
+//! Failures of a server, of a proxy or of the network: nothing is lost or duplicated, no loop spins, and the reason is
+//! reported. The names in brackets are cases; a fake server simulates them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, assert_each_once, lines, resident};
-use crate::fake_elasticsearch::{Answer, Attempt, FakeElasticsearch, Take, Then};
+use crate::fake_elasticsearch::{Acceptance, AfterReply, Answer, Attempt, FakeElasticsearch};
 use crate::fault_proxy::{Fault, FaultProxy};
-use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, lines, resident};
 use crate::program::{self, Engine, Random, send_signal, wait_for};
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 use crate::tls_proxy::{self, TlsProxy};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,74 +20,77 @@ fn to(url: &str) -> String {
     format!("urls = [\"{url}\"]")
 }
 
-fn delivered(fake: &FakeElasticsearch, count: usize) {
+fn wait_for_documents(fake: &FakeElasticsearch, count: usize) {
     wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
 }
 
-fn says(engine: &Engine, words: &str) {
-    wait_for(words, PATIENCE, || engine.said().contains(words).then_some(()));
+fn wait_for_message(engine: &Engine, words: &str) {
+    wait_for(words, PATIENCE, || engine.messages().contains(words).then_some(()));
 }
 
-/// [S03] The server has it, and our cursor does not know yet: what comes again is known there.
+/// [S03] Killed after the server stored a bulk and before the cursor moved: the server recognises the duplicates.
 #[test]
 fn s03_killed_between_the_reply_and_the_cursor() {
     let fake = FakeElasticsearch::start();
-    let bench = Bench::new(&to(&fake.url()));
+    let fixture = Fixture::new(&to(&fake.url()));
     let mut random = Random(program::seed("s03"));
     const ROUNDS: usize = 8;
     for round in 0..ROUNDS {
         let (replied, reply) = mpsc::channel();
         fake.answer(move |_| {
             let replied = replied.clone();
-            let then: Then = Box::new(move || {
+            let then: AfterReply = Box::new(move || {
                 let _ = replied.send(());
             });
             Answer { then: Some(then), ..Answer::default() }
         });
-        bench.append("a.log", &lines(1, round * 100..round * 100 + 100));
-        let engine = bench.engine();
-        reply.recv_timeout(PATIENCE).expect("a bulk comes");
+        fixture.append("a.log", &lines(1, round * 100..round * 100 + 100));
+        let engine = fixture.engine();
+        reply.recv_timeout(PATIENCE).expect("a bulk arrives");
         if round % 2 == 1 {
-            // On either side of the next group commit.
+            // Before or after the next group commit.
             std::thread::sleep(Duration::from_millis(random.below(300)));
         }
         engine.kill();
-        bench.assert_cursors_are_honest(&fake.documents());
+        fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
     }
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&fake.documents(), 1, ROUNDS * 100);
     let mut sent: HashMap<String, usize> = HashMap::new();
     for id in fake.attempts().into_iter().flat_map(|attempt| attempt.ids) {
         *sent.entry(id).or_default() += 1;
     }
     let again = sent.values().filter(|times| **times > 1).count();
-    assert!(again >= 100, "no kill came between a reply and its cursor: {again} came again");
+    assert!(again >= 100, "no kill was between a reply and its cursor: {again} sent again");
 }
 
-/// [S28] Nobody is there at the start: the archive and the alerts work, and then the server has everything.
+/// [S28] The server is down at the start: the archive and the alerts work, and later the server gets everything.
 #[test]
-fn s28_nobody_answers_at_the_start() {
+fn s28_the_server_is_down_at_the_start() {
     let fake = FakeElasticsearch::prepared();
     let rule =
         "[rule.many]\nkind = \"threshold\"\nwhere = \"level:info\"\ncount = 10\nwindow = \"1m\"";
-    let bench = Bench::new(&format!("{}\n[sink.archive]\n{rule}", to(&fake.url())));
-    bench.append("a.log", &lines(1, 0..300));
-    let engine = bench.engine();
-    says(&engine, "cannot reach");
-    says(&engine, "many");
-    let state = bench.path("state");
+    let fixture = Fixture::new(&format!("{}\n[sink.archive]\n{rule}", to(&fake.url())));
+    fixture.append("a.log", &lines(1, 0..300));
+    let engine = fixture.engine();
+    wait_for_message(&engine, "cannot reach");
+    wait_for_message(&engine, "many");
+    let state = fixture.path("state");
     wait_for("the archive", PATIENCE, || {
-        (program::archived(bench.home.path(), &state, "*") == 300).then_some(())
+        (program::archived(fixture.home.path(), &state, "*") == 300).then_some(())
     });
     fake.launch();
-    delivered(&fake, 300);
+    wait_for_documents(&fake, 300);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 300);
-    assert_eq!(bench.assert_cursors_are_honest(&fake.documents()), lines(1, 0..300).len() as u64);
+    assert_eq!(
+        fixture.assert_bytes_before_cursors_are_delivered(&fake.documents()),
+        lines(1, 0..300).len() as u64
+    );
 }
 
-/// [S30] First everything is too much and a time is named, then every second event is, three times each.
+/// [S30] First every bulk gets a 429 with Retry-After, then every second event gets a 429 three times.
 #[test]
 fn s30_too_many_requests() {
     let fake = FakeElasticsearch::start();
@@ -95,7 +98,7 @@ fn s30_too_many_requests() {
     fake.answer(move |attempt| {
         if attempt.number < 2 {
             let headers = "retry-after: 1\r\n";
-            return Answer { take: Take::Nothing, status: 429, headers, ..Answer::default() };
+            return Answer { take: Acceptance::Nothing, status: 429, headers, ..Answer::default() };
         }
         let mut taken = |(place, id): (usize, &String)| {
             let tries = tries.entry(id.clone()).or_default();
@@ -103,13 +106,13 @@ fn s30_too_many_requests() {
             *tries > 3 || (place % 2 == 0 && *tries == 1)
         };
         let places = attempt.ids.iter().enumerate().map(&mut taken).collect();
-        Answer { take: Take::Some(places), ..Answer::default() }
+        Answer { take: Acceptance::Some(places), ..Answer::default() }
     });
-    let bench = Bench::new(&to(&fake.url()));
-    bench.append("a.log", &lines(1, 0..1000));
-    let engine = bench.engine();
-    says(&engine, "asked to retry later");
-    delivered(&fake, 1000);
+    let fixture = Fixture::new(&to(&fake.url()));
+    fixture.append("a.log", &lines(1, 0..1000));
+    let engine = fixture.engine();
+    wait_for_message(&engine, "asked to retry later");
+    wait_for_documents(&fake, 1000);
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, 1000);
     let attempts = fake.attempts();
@@ -120,26 +123,27 @@ fn s30_too_many_requests() {
     assert!(attempts.len() < 20, "{} attempts for three refusals each", attempts.len());
 }
 
-/// [S33] The target takes no body above 100 kB: halved, learned; what is larger alone is put aside.
+/// [S33] The target rejects bodies above 100 kB: bulks are halved, and the limit is remembered. A single event above
+/// the limit becomes a dead letter.
 #[test]
 fn s33_bodies_that_are_too_large() {
     const LIMIT: usize = 100_000;
     let fake = FakeElasticsearch::start();
     fake.answer(|attempt| match attempt.bytes > LIMIT {
-        true => Answer { take: Take::Nothing, status: 413, ..Answer::default() },
+        true => Answer { take: Acceptance::Nothing, status: 413, ..Answer::default() },
         false => Answer::default(),
     });
-    // With the raw record beside what was read in it, a line of 0.9 MB is a document of 1.8 MB.
-    let bench = Bench::new(&format!("{}\n[privacy]\nkeep_original = true", to(&fake.url())));
-    bench.append("a.log", &lines(1, 0..2000));
+    // With the raw record beside the parsed fields, a line of 0.9 MB is a document of 1.8 MB.
+    let fixture = Fixture::new(&format!("{}\n[privacy]\nkeep_original = true", to(&fake.url())));
+    fixture.append("a.log", &lines(1, 0..2000));
     let text = "x".repeat(900_000);
     let giant =
         format!("{{\"level\":\"info\",\"message\":\"{text}\",\"writer\":1,\"number\":2000}}\n");
-    bench.append("a.log", &giant);
-    bench.append("a.log", &lines(1, 2001..4000));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(3), "{said}");
-    let letters = bench.dead_letters();
+    fixture.append("a.log", &giant);
+    fixture.append("a.log", &lines(1, 2001..4000));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(3), "{messages}");
+    let letters = fixture.dead_letters();
     assert_eq!(letters.len(), 1);
     assert!(
         letters[0]["reason"].as_str().unwrap().contains("too large"),
@@ -149,126 +153,128 @@ fn s33_bodies_that_are_too_large() {
     let kept = letters[0]["document"].clone();
     let all: Vec<Value> = fake.documents().into_iter().chain([kept]).collect();
     assert_each_once(&all, 1, 4000);
-    bench.assert_cursors_are_honest(&all);
+    fixture.assert_bytes_before_cursors_are_delivered(&all);
     let attempts = fake.attempts();
     let refused = attempts.iter().filter(|attempt| attempt.bytes > LIMIT);
-    // Halved, tried once more (two at once), and the giant one twice.
+    // Each is halved and tried again (two at a time), the giant one twice.
     assert!(refused.clone().count() <= 16, "{:?}", refused.map(|a| a.bytes).collect::<Vec<_>>());
 }
 
-/// A proxy refuses everything for a while, however small. Nothing is put aside for that, the message says what to do,
-/// and afterwards bulks are as large as before.
+/// A proxy rejects bodies of any size for a while. No event becomes a dead letter, the message contains advice, and
+/// afterwards bulks are as large as before.
 #[test]
 fn a_proxy_that_refuses_everything_for_a_while() {
     let fake = FakeElasticsearch::start();
-    let refuse = |_: &Attempt| Answer { take: Take::Nothing, status: 413, ..Answer::default() };
+    let refuse =
+        |_: &Attempt| Answer { take: Acceptance::Nothing, status: 413, ..Answer::default() };
     fake.answer(refuse);
-    let bench = Bench::new(&to(&fake.url()));
-    bench.append("a.log", &lines(1, 0..5_000));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(1), "{said}");
+    let fixture = Fixture::new(&to(&fake.url()));
+    fixture.append("a.log", &lines(1, 0..5_000));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
     let words =
         "with 413: raise the limit of the proxy in front of it (nginx: client_max_body_size)";
-    assert!(said.contains(words), "{said}");
-    let engine = bench.engine();
+    assert!(messages.contains(words), "{messages}");
+    let engine = fixture.engine();
     let tries = fake.attempts().len();
-    wait_for("more tries", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
-    says(&engine, words);
+    wait_for("more attempts", PATIENCE, || (fake.attempts().len() >= tries + 20).then_some(()));
+    wait_for_message(&engine, words);
     fake.answer(|_| Answer::default());
     send_signal(engine.id(), "USR1");
-    delivered(&fake, 5_000);
+    wait_for_documents(&fake, 5_000);
     let before = fake.attempts().len();
-    bench.append("a.log", &lines(1, 5_000..20_000));
-    delivered(&fake, 20_000);
+    fixture.append("a.log", &lines(1, 5_000..20_000));
+    wait_for_documents(&fake, 20_000);
     let largest = fake.attempts()[before..].iter().map(|attempt| attempt.bytes).max();
     assert!(largest > Some(700_000), "{largest:?}");
     assert_eq!(engine.terminate().code(), Some(0));
-    assert!(bench.dead_letters().is_empty());
+    assert!(fixture.dead_letters().is_empty());
     assert_each_once(&fake.documents(), 1, 20_000);
     let attempts = fake.attempts().len();
     assert!(attempts < 300, "{attempts} requests");
 }
 
-/// [S38] An answer of one byte a second holds two bulks and nothing more, and no other sink.
+/// [S38] An answer of one byte per second keeps two bulks in memory, no more, and delays no other sink.
 #[test]
-fn s38_one_byte_a_second() {
+fn s38_one_byte_per_second() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Slow);
-    let bench =
-        Bench::new(&format!("{}\n[sink.out]\nkind = \"file\"\npath = \"out\"", to(&proxy.url())));
+    let fixture =
+        Fixture::new(&format!("{}\n[sink.out]\nkind = \"file\"\npath = \"out\"", to(&proxy.url())));
     const LINES: usize = 40_000;
-    bench.append("a.log", &lines(1, 0..LINES));
-    let engine = bench.engine();
+    fixture.append("a.log", &lines(1, 0..LINES));
+    let engine = fixture.engine();
     wait_for("the other sink", PATIENCE, || {
-        let written = std::fs::read_to_string(bench.path("out")).unwrap_or_default();
+        let written = std::fs::read_to_string(fixture.path("out")).unwrap_or_default();
         (written.lines().count() == LINES).then_some(())
     });
     wait_for("two requests", PATIENCE, || (fake.attempts().len() == 2).then_some(()));
     let held: usize = fake.attempts().iter().map(|attempt| attempt.bytes).sum();
-    assert!(held <= 2 << 20, "{held} bytes are under way");
+    assert!(held <= 2 << 20, "{held} bytes are in flight");
     assert!(resident(engine.id()) < 64 << 20, "{} bytes", resident(engine.id()));
     assert_eq!(fake.attempts().len(), 2, "nothing more is sent while nothing is answered");
     proxy.set(Fault::None);
-    delivered(&fake, LINES);
+    wait_for_documents(&fake, LINES);
     assert!(proxy.sent() < 3 * lines(1, 0..LINES).len() as u64 + (4 << 20), "sent more than once");
     assert!(engine.terminate().success());
     assert_each_once(&fake.documents(), 1, LINES);
-    bench.assert_cursors_are_honest(&fake.documents());
+    fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
 }
 
-/// [S40] The server is dead: a first signal drains as long as it may, a second one ends at once.
+/// [S40] The server does not answer: after the first signal the engine drains until its deadline, a second signal ends
+/// it at once.
 #[test]
 fn s40_two_signals_end_at_once() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Silence);
-    let bench = Bench::new(&to(&proxy.url()));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&to(&proxy.url()));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (!fake.attempts().is_empty()).then_some(()));
     send_signal(engine.id(), "TERM");
-    says(&engine, "stopping");
-    // A second one counts from one second after the first.
+    wait_for_message(&engine, "stopping");
+    // Signals within one second of the first count as one.
     std::thread::sleep(Duration::from_millis(1100));
     assert!(engine.terminate().success());
-    let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
-    assert!(said.contains("stopped immediately"), "{said}");
-    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    let messages = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
+    assert!(messages.contains("stopped immediately"), "{messages}");
+    assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     proxy.set(Fault::None);
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 500);
 }
 
-/// [S40] One signal, and the answer never comes: it ends in the time that it gives itself.
+/// [S40] One signal, and the answer never arrives: the engine ends at its own deadline.
 #[test]
 fn s40_one_signal_ends_in_the_deadline() {
     let silent = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(silent.address());
+    let proxy = FaultProxy::in_front_of(silent.address());
     proxy.set(Fault::Silence);
     let refusing = FakeElasticsearch::prepared();
     for (url, waits_for) in [(proxy.url(), Some(&silent)), (refusing.url(), None)] {
-        let bench = Bench::new(&to(&url));
-        bench.append("a.log", &lines(1, 0..500));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&to(&url));
+        fixture.append("a.log", &lines(1, 0..500));
+        let engine = fixture.engine();
         match waits_for {
             Some(fake) => {
                 wait_for("a bulk", PATIENCE, || (fake.attempts().len() == 1).then_some(()))
             }
-            None => says(&engine, "cannot reach"),
+            None => wait_for_message(&engine, "cannot reach"),
         }
         assert!(engine.terminate().success());
-        let said = std::fs::read_to_string(bench.path("engine.stderr")).unwrap();
-        // By itself a request gives up after a minute, which is told with its attempt.
-        assert!(waits_for.is_none() || !said.contains("attempt 1"), "{said}");
-        assert_eq!(said.contains("stopping: waiting"), waits_for.is_some(), "{said}");
-        assert_eq!(bench.assert_cursors_are_honest([]), 0);
+        let messages = std::fs::read_to_string(fixture.path("engine.stderr")).unwrap();
+        // A request times out only after a minute, and that is reported with its attempt.
+        assert!(waits_for.is_none() || !messages.contains("attempt 1"), "{messages}");
+        assert_eq!(messages.contains("stopping: waiting"), waits_for.is_some(), "{messages}");
+        assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     }
 }
 
-/// Whatever has status 200 and is no reply to this bulk: not a confirmation, whether it was stored or not.
+/// An answer with status 200 that is not a reply to this bulk confirms nothing, whether the bulk was stored or not.
 #[test]
-fn a_page_instead_of_a_reply_confirms_nothing() {
+fn a_web_page_instead_of_a_reply_confirms_nothing() {
     let pages = [
         "<html><body>Please sign in</body></html>",
         r#"{"errors":false,"items":[{"create":{"sta"#,
@@ -277,48 +283,52 @@ fn a_page_instead_of_a_reply_confirms_nothing() {
         r#"{"acknowledged":true}"#,
         "",
     ];
-    for take in [|| Take::All, || Take::Nothing] {
+    for take in [|| Acceptance::All, || Acceptance::Nothing] {
         let fake = FakeElasticsearch::start();
         fake.answer(move |attempt: &Attempt| {
             let body = pages.get(attempt.number).map(|page| (*page).to_owned());
-            let take = if body.is_some() { take() } else { Take::All };
+            let take = if body.is_some() { take() } else { Acceptance::All };
             Answer { take, body, ..Answer::default() }
         });
-        let bench = Bench::new(&to(&fake.url()));
-        bench.append("a.log", &lines(1, 0..500));
-        let engine = bench.engine();
-        says(&engine, "not like Elasticsearch");
+        let fixture = Fixture::new(&to(&fake.url()));
+        fixture.append("a.log", &lines(1, 0..500));
+        let engine = fixture.engine();
+        wait_for_message(&engine, "not like Elasticsearch");
         // `--once` gives up after four such answers: some of them are for this engine.
         wait_for("some pages", PATIENCE, || (fake.attempts().len() >= 4).then_some(()));
         engine.kill();
-        assert_eq!(bench.assert_cursors_are_honest([]), 0, "a page moved the cursor");
-        let (code, said) = bench.once();
-        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(
+            fixture.assert_bytes_before_cursors_are_delivered([]),
+            0,
+            "a web page moved the cursor"
+        );
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(0), "{messages}");
         assert_each_once(&fake.documents(), 1, 500);
         let ids: HashSet<String> = fake.attempts().into_iter().flat_map(|a| a.ids).collect();
         assert_eq!(ids.len(), 500);
-        assert!(fake.attempts().len() > pages.len(), "every page was seen");
+        assert!(fake.attempts().len() > pages.len(), "too few attempts");
     }
 }
 
 /// The connection ends in the middle of the answer, after the server has stored everything.
 #[test]
-fn an_answer_that_is_cut_confirms_nothing() {
+fn a_truncated_reply_confirms_nothing() {
     let fake = FakeElasticsearch::start();
-    let proxy = FaultProxy::before(fake.address());
+    let proxy = FaultProxy::in_front_of(fake.address());
     proxy.set(Fault::Cut(300));
-    let bench = Bench::new(&to(&proxy.url()));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
-    says(&engine, "broke");
+    let fixture = Fixture::new(&to(&proxy.url()));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
+    wait_for_message(&engine, "broke");
     engine.kill();
-    assert_eq!(bench.assert_cursors_are_honest([]), 0);
+    assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
     proxy.set(Fault::None);
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&fake.documents(), 1, 500);
 }
 
-/// Another server at the address: said plainly, nothing counts, and with the right address all of it comes.
+/// Another server at the address: this is reported, nothing is confirmed, and with the right address all is delivered.
 #[test]
 fn a_web_server_that_is_not_elasticsearch() {
     let web = FakeElasticsearch::start();
@@ -330,23 +340,24 @@ fn a_web_server_that_is_not_elasticsearch() {
     ] {
         web.answer(move |_| {
             let body = Some("<html><h1>It works!</h1></html>".to_owned());
-            Answer { take: Take::Nothing, status, body, ..Answer::default() }
+            Answer { take: Acceptance::Nothing, status, body, ..Answer::default() }
         });
-        let bench = Bench::new(&to(&web.url()));
-        bench.append("a.log", &lines(1, 0..100));
-        let engine = bench.engine();
-        says(&engine, words);
+        let fixture = Fixture::new(&to(&web.url()));
+        fixture.append("a.log", &lines(1, 0..100));
+        let engine = fixture.engine();
+        wait_for_message(&engine, words);
         assert!(engine.terminate().success());
-        assert_eq!(bench.assert_cursors_are_honest([]), 0);
-        bench.configure(&to(&right.url()));
-        let (code, said) = bench.once();
-        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
+        fixture.configure(&to(&right.url()));
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(0), "{messages}");
         assert!(right.count() >= 100);
     }
     assert_eq!(web.count(), 0);
 }
 
-/// [S36] Expired, for another name, of an unknown authority; then mended while it waits: nothing is dropped.
+/// [S36] A certificate that is expired, for another name, or of an unknown authority is replaced while the sink waits:
+/// no event is lost.
 #[test]
 fn s36_a_certificate_that_does_not_fit() {
     let ca = format!("ca_file = \"{}\"", tls_proxy::file("ca.crt").display());
@@ -356,52 +367,53 @@ fn s36_a_certificate_that_does_not_fit() {
         ("right.crt", "", "not signed by a trusted authority; set ca_file"),
     ] {
         let fake = FakeElasticsearch::start();
-        let proxy = TlsProxy::before(fake.address(), certificate);
-        let bench = Bench::new(&format!("{}\n{ca}", to(&proxy.url())));
-        bench.append("a.log", &lines(1, 0..100));
-        let engine = bench.engine();
-        says(&engine, words);
-        assert!(engine.said().contains("in the log files"), "{}", engine.said());
-        assert_eq!(fake.attempts().len(), 0, "nothing is sent to whom nobody trusts");
+        let proxy = TlsProxy::in_front_of(fake.address(), certificate);
+        let fixture = Fixture::new(&format!("{}\n{ca}", to(&proxy.url())));
+        fixture.append("a.log", &lines(1, 0..100));
+        let engine = fixture.engine();
+        wait_for_message(&engine, words);
+        assert!(engine.messages().contains("in the log files"), "{}", engine.messages());
+        assert_eq!(fake.attempts().len(), 0, "nothing is sent to an untrusted server");
         if ca.is_empty() {
             assert!(engine.terminate().success());
-            assert_eq!(bench.assert_cursors_are_honest([]), 0);
+            assert_eq!(fixture.assert_bytes_before_cursors_are_delivered([]), 0);
             continue;
         }
         proxy.show("right.crt");
-        delivered(&fake, 100);
+        wait_for_documents(&fake, 100);
         assert!(engine.terminate().success());
         assert_each_once(&fake.documents(), 1, 100);
         assert_eq!(fake.attempts().iter().map(|attempt| attempt.ids.len()).sum::<usize>(), 100);
     }
 }
 
-/// No right for one index, one that is closed: said, their events wait, and the others go on. Mended, they come.
+/// No permission for one index, or a closed one: this is reported, and its events wait while the others are delivered.
+/// Once it is fixed, they are delivered too.
 #[test]
-fn one_index_that_takes_nothing() {
+fn one_index_that_accepts_nothing() {
     for (status, kind, words) in [
         (403, "security_exception", "may not write to the index"),
         (400, "index_closed_exception", "the index is closed"),
         (404, "index_not_found_exception", "run `logwarden setup elasticsearch`"),
     ] {
-        let server = JudgingElasticsearch::start();
-        server.judge(move |index, _| match index {
-            "shut" => JudgingElasticsearch::refuse(status, kind, "no"),
+        let server = RejectingElasticsearch::start();
+        server.reply_to_items(move |index, _| match index {
+            "shut" => RejectingElasticsearch::rejection(status, kind, "no"),
             _ => None,
         });
         let route = "index = \"open\"\n[[sink.es.route]]\nwhere = \"writer:2\"\nindex = \"shut\"";
-        let bench = Bench::new(&format!("{}\n{route}", to(&server.url)));
-        bench.append("a.log", &lines(1, 0..50));
-        bench.append("b.log", &lines(2, 0..50));
-        let engine = bench.engine();
-        says(&engine, words);
+        let fixture = Fixture::new(&format!("{}\n{route}", to(&server.url)));
+        fixture.append("a.log", &lines(1, 0..50));
+        fixture.append("b.log", &lines(2, 0..50));
+        let engine = fixture.engine();
+        wait_for_message(&engine, words);
         wait_for("the other index", PATIENCE, || (server.documents().len() == 50).then_some(()));
-        server.judge(|_, _| None);
+        server.reply_to_items(|_, _| None);
         send_signal(engine.id(), "USR1");
         wait_for("both", PATIENCE, || (server.documents().len() == 100).then_some(()));
         assert!(engine.terminate().success());
         let documents: Vec<Value> = server.documents().into_iter().map(|(_, it)| it).collect();
         assert_each_once(&documents, 2, 50);
-        assert!(bench.dead_letters().is_empty());
+        assert!(fixture.dead_letters().is_empty());
     }
 }

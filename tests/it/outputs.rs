@@ -1,4 +1,4 @@
-//! What is written to an output counts only while it stands there: standard output, and the file of a sink.
+//! Events written to standard output or to the file of a sink are confirmed only if that output exists and stores them.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -8,51 +8,51 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, lines};
+use crate::fixture::{Fixture, lines};
 use crate::program::{expect, run, send_signal, text, wait_for};
 use crate::small_disk::SmallDisk;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const NO_SERVER: &str = "enabled = false\nurls = [\"http://localhost:1\"]\n";
 
-fn appended(path: &Path) -> File {
+fn open_for_append(path: &Path) -> File {
     File::options().create(true).append(true).open(path).unwrap()
 }
 
-/// Of the lines that are whole.
+/// The numbers of the complete lines.
 fn numbers(output: &str) -> HashSet<u64> {
     let whole = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     whole.map(|line| line["number"].as_u64().unwrap()).collect()
 }
 
-fn a_full_disk_takes_nothing_that_counts(end: &str) {
-    let bench = Bench::new(&format!("{NO_SERVER}[sink.stdout]"));
-    let Some(disk) = SmallDisk::mount(&bench.path("disk"), "256k") else { return };
-    bench.append("a.log", &lines(1, 0..2_000));
-    let (output, errors) = (bench.path("disk/out"), bench.path("errors"));
-    let mut command = bench.command(&[]);
-    command.stdout(appended(&output)).stderr(appended(&errors));
+fn check_that_a_full_disk_confirms_nothing(end: &str) {
+    let fixture = Fixture::new(&format!("{NO_SERVER}[sink.stdout]"));
+    let Some(disk) = SmallDisk::mount(&fixture.path("disk"), "256k") else { return };
+    fixture.append("a.log", &lines(1, 0..2_000));
+    let (output, errors) = (fixture.path("disk/out"), fixture.path("errors"));
+    let mut command = fixture.command(&[]);
+    command.stdout(open_for_append(&output)).stderr(open_for_append(&errors));
     let mut engine = command.spawn().unwrap();
     wait_for("a full disk", PATIENCE, || {
-        let said = fs::read_to_string(&errors).unwrap();
-        said.contains("cannot write to standard output").then_some(())
+        let messages = fs::read_to_string(&errors).unwrap();
+        messages.contains("cannot write to standard output").then_some(())
     });
     send_signal(engine.id(), end);
     wait_for("the end", PATIENCE, || engine.try_wait().unwrap());
     disk.remount("size=20m");
-    let again = run(bench.command(&["--once"]).stdout(appended(&output)));
+    let again = run(fixture.command(&["--once"]).stdout(open_for_append(&output)));
     assert!(again.status.success(), "{}", text(&again.stderr));
     assert_eq!(numbers(&fs::read_to_string(&output).unwrap()), (0..2_000).collect());
 }
 
 #[test]
-fn standard_output_on_a_full_disk_takes_nothing_that_counts_when_it_is_stopped() {
-    a_full_disk_takes_nothing_that_counts("TERM");
+fn events_not_written_to_a_full_disk_are_not_confirmed_by_a_stop() {
+    check_that_a_full_disk_confirms_nothing("TERM");
 }
 
 #[test]
-fn standard_output_on_a_full_disk_takes_nothing_that_counts_when_it_is_killed() {
-    a_full_disk_takes_nothing_that_counts("KILL");
+fn events_not_written_to_a_full_disk_are_not_confirmed_after_a_kill() {
+    check_that_a_full_disk_confirms_nothing("KILL");
 }
 
 /// The same command, with standard output closed.
@@ -71,75 +71,75 @@ fn with_closed_output(command: &Command) -> Command {
 }
 
 #[test]
-fn a_closed_standard_output_is_refused_and_nothing_counts() {
-    let bench = Bench::new(&format!("{NO_SERVER}[sink.stdout]"));
-    bench.append("a.log", &lines(1, 0..100));
-    let refused = run(&mut with_closed_output(&bench.command(&["--once"])));
-    let said = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(said.contains("standard output is closed"), "{said}");
-    let output = expect(&mut bench.command(&["--once"]), 0);
+fn a_closed_standard_output_is_rejected_and_confirms_nothing() {
+    let fixture = Fixture::new(&format!("{NO_SERVER}[sink.stdout]"));
+    fixture.append("a.log", &lines(1, 0..100));
+    let refused = run(&mut with_closed_output(&fixture.command(&["--once"])));
+    let messages = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{messages}");
+    assert!(messages.contains("standard output is closed"), "{messages}");
+    let output = expect(&mut fixture.command(&["--once"]), 0);
     assert_eq!(numbers(&output), (0..100).collect());
 }
 
 #[test]
-fn a_standard_output_that_was_sent_to_the_null_device_is_none_that_is_closed() {
-    let bench = Bench::new(&format!("{NO_SERVER}[sink.stdout]"));
-    bench.append("a.log", &lines(1, 0..100));
+fn standard_output_to_the_null_device_is_not_a_closed_one() {
+    let fixture = Fixture::new(&format!("{NO_SERVER}[sink.stdout]"));
+    fixture.append("a.log", &lines(1, 0..100));
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
-    let output = run(bench.command(&["--once"]).stdout(null));
+    let output = run(fixture.command(&["--once"]).stdout(null));
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(expect(&mut bench.command(&["--once"]), 0), "", "they count");
+    assert_eq!(expect(&mut fixture.command(&["--once"]), 0), "", "they are confirmed");
 }
 
-fn with_a_file() -> Bench {
-    let bench = Bench::new("");
-    let path = bench.path("out.jsonl");
-    bench.configure(&format!(
+fn with_file_sink() -> Fixture {
+    let fixture = Fixture::new("");
+    let path = fixture.path("out.jsonl");
+    fixture.configure(&format!(
         "{NO_SERVER}[sink.out]\nkind = \"file\"\npath = \"{}\"",
         path.display()
     ));
-    bench.append("a.log", &lines(1, 0..100));
-    bench
+    fixture.append("a.log", &lines(1, 0..100));
+    fixture
 }
 
-/// One disturbance, its remedy, and what is said.
+/// A disturbance, its remedy, and the expected message.
 type Disturbance = (fn(&Path), fn(&Path), &'static str);
 
-fn aside(path: &Path) -> std::path::PathBuf {
+fn moved_path(path: &Path) -> std::path::PathBuf {
     path.with_extension("aside")
 }
 
 const DISTURBANCES: [Disturbance; 3] = [
     (
-        |path| fs::rename(path, aside(path)).unwrap(),
-        |path| fs::rename(aside(path), path).unwrap(),
+        |path| fs::rename(path, moved_path(path)).unwrap(),
+        |path| fs::rename(moved_path(path), path).unwrap(),
         "no longer exists: it was moved or removed",
     ),
     (
         |path| {
-            fs::copy(path, aside(path)).unwrap();
+            fs::copy(path, moved_path(path)).unwrap();
             File::options().write(true).truncate(true).open(path).unwrap();
         },
-        |path| fs::rename(aside(path), path).unwrap(),
+        |path| fs::rename(moved_path(path), path).unwrap(),
         "has 0 bytes",
     ),
     (
         |path| {
-            fs::rename(path, aside(path)).unwrap();
+            fs::rename(path, moved_path(path)).unwrap();
             fs::write(path, "").unwrap();
         },
-        |path| fs::rename(aside(path), path).unwrap(),
+        |path| fs::rename(moved_path(path), path).unwrap(),
         "nothing is written to it",
     ),
 ];
 
 #[test]
-fn an_output_that_is_taken_away_holds_its_sink_back_until_it_is_there_again() {
+fn a_removed_output_blocks_its_sink_until_it_is_restored() {
     for (disturb, mend, words) in DISTURBANCES {
-        let bench = with_a_file();
-        let path = bench.path("out.jsonl");
-        let engine = bench.engine();
+        let fixture = with_file_sink();
+        let path = fixture.path("out.jsonl");
+        let engine = fixture.engine();
         let side = path.with_extension("jsonl.cursor");
         let confirmed = || {
             let side = fs::read_to_string(&side).unwrap_or_default();
@@ -151,50 +151,50 @@ fn an_output_that_is_taken_away_holds_its_sink_back_until_it_is_there_again() {
             if whole { confirmed() } else { None }
         });
         disturb(&path);
-        bench.append("a.log", &lines(1, 100..200));
-        wait_for("a plain word", PATIENCE, || {
-            let said = engine.said();
-            (said.contains("sink out is blocked") && said.contains(words)).then_some(())
+        fixture.append("a.log", &lines(1, 100..200));
+        wait_for("the message", PATIENCE, || {
+            let messages = engine.messages();
+            (messages.contains("sink out is blocked") && messages.contains(words)).then_some(())
         });
         assert!(engine.terminate().success());
-        let (code, said) = bench.once();
-        assert_eq!(code, Some(1), "{said}");
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(1), "{messages}");
         assert!(
-            said.contains("nothing is written to it") && said.contains(".cursor file away"),
-            "{said}"
+            messages.contains("nothing is written to it") && messages.contains(".cursor file away"),
+            "{messages}"
         );
         mend(&path);
-        assert_eq!(bench.once().0, Some(0));
+        assert_eq!(fixture.once().0, Some(0));
         let written = fs::read_to_string(&path).unwrap();
         assert_eq!((written.lines().count(), numbers(&written)), (200, (0..200).collect()));
     }
 }
 
 #[test]
-fn a_blocked_sink_with_nothing_behind_it_is_no_success() {
-    let bench = with_a_file();
-    assert_eq!(bench.once().0, Some(0));
-    let path = bench.path("out.jsonl");
+fn a_blocked_sink_without_pending_events_fails_the_run() {
+    let fixture = with_file_sink();
+    assert_eq!(fixture.once().0, Some(0));
+    let path = fixture.path("out.jsonl");
     fs::remove_file(&path).unwrap();
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("sink out is blocked"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
+    assert!(messages.contains("sink out is blocked"), "{messages}");
     assert!(!path.exists(), "the right file can be put back");
 }
 
-/// Every line of the output, and what the run said. `paths` and `sink` as in the configuration, `ROOT` for the
-/// directory.
-fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Bench)) -> (Bench, String) {
-    let bench = Bench::new("");
-    let root = bench.home.path().display().to_string();
+/// Runs with an output among the logs; returns the fixture and the messages. `paths` and `sink` are settings, in which
+/// `ROOT` stands for the directory.
+fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Fixture)) -> (Fixture, String) {
+    let fixture = Fixture::new("");
+    let root = fixture.home.path().display().to_string();
     let config = format!("[source.app]\npaths = [{paths}]\n{sink}\n").replace("ROOT", &root);
-    fs::write(bench.path("config.toml"), config).unwrap();
-    bench.append("a.log", &lines(1, 0..20));
-    prepare(&bench);
-    let output = bench.path("logs/out.log");
-    let mut command = bench.command(&[]);
-    let errors = bench.path("errors");
-    command.stdout(appended(&output)).stderr(appended(&errors));
+    fs::write(fixture.path("config.toml"), config).unwrap();
+    fixture.append("a.log", &lines(1, 0..20));
+    prepare(&fixture);
+    let output = fixture.path("logs/out.log");
+    let mut command = fixture.command(&[]);
+    let errors = fixture.path("errors");
+    command.stdout(open_for_append(&output)).stderr(open_for_append(&errors));
     let mut engine = command.spawn().unwrap();
     let written = |count: usize| {
         wait_for("the lines", PATIENCE, || {
@@ -203,52 +203,53 @@ fn output_beside_logs(paths: &str, sink: &str, prepare: fn(&Bench)) -> (Bench, S
         });
     };
     written(20);
-    // Two more rounds: what was written is found by now.
+    // Two more passes, so that the follower has found the output.
     for round in 1..=2 {
         wait_for("the notice", PATIENCE, || {
-            let said = fs::read_to_string(&errors).unwrap();
-            said.contains("is written by Logwarden itself").then_some(())
+            let messages = fs::read_to_string(&errors).unwrap();
+            messages.contains("is written by Logwarden itself").then_some(())
         });
-        bench.append("a.log", &lines(1, 20 * round..20 * (round + 1)));
+        fixture.append("a.log", &lines(1, 20 * round..20 * (round + 1)));
         written(20 * (round + 1));
     }
     send_signal(engine.id(), "TERM");
     wait_for("the end", PATIENCE, || engine.try_wait().unwrap());
-    let again = run(bench.command(&["--once"]).stdout(appended(&output)));
+    let again = run(fixture.command(&["--once"]).stdout(open_for_append(&output)));
     assert!(again.status.success(), "{}", text(&again.stderr));
     let text = fs::read_to_string(&output).unwrap();
     assert_eq!((text.lines().count(), numbers(&text)), (60, (0..60).collect()));
-    (bench, fs::read_to_string(&errors).unwrap())
+    (fixture, fs::read_to_string(&errors).unwrap())
 }
 
 const FILE: &str = "[sink.out]\nkind = \"file\"\npath = \"ROOT/logs/out.log\"";
 
 #[test]
 fn an_output_in_a_watched_directory_is_not_followed() {
-    let (bench, said) = output_beside_logs("\"ROOT/logs\"", FILE, |_| {});
-    assert_eq!(said.matches("out.log is written by Logwarden itself").count(), 1, "{said}");
-    let checked = text(&run(&mut bench.beside(&["check"])).stdout);
+    let (fixture, messages) = output_beside_logs("\"ROOT/logs\"", FILE, |_| {});
+    assert_eq!(messages.matches("out.log is written by Logwarden itself").count(), 1, "{messages}");
+    let checked = text(&run(&mut fixture.beside(&["check"])).stdout);
     assert!(checked.contains("logs/out.log is written by Logwarden itself"), "{checked}");
 }
 
 #[test]
 fn standard_output_in_a_watched_directory_is_not_followed() {
-    let (_, said) = output_beside_logs("\"ROOT/logs\"", "[sink.stdout]", |_| {});
-    assert!(said.contains("standard output is written by Logwarden itself"), "{said}");
+    let (_, messages) = output_beside_logs("\"ROOT/logs\"", "[sink.stdout]", |_| {});
+    assert!(messages.contains("standard output is written by Logwarden itself"), "{messages}");
 }
 
 #[test]
 fn an_output_behind_a_link_is_not_followed() {
-    output_beside_logs("\"ROOT/logs/a.log\", \"ROOT/links\"", FILE, |bench| {
-        fs::create_dir(bench.path("links")).unwrap();
-        std::os::unix::fs::symlink(bench.path("logs/out.log"), bench.path("links/x")).unwrap();
+    output_beside_logs("\"ROOT/logs/a.log\", \"ROOT/links\"", FILE, |fixture| {
+        fs::create_dir(fixture.path("links")).unwrap();
+        std::os::unix::fs::symlink(fixture.path("logs/out.log"), fixture.path("links/x")).unwrap();
     });
 }
 
 #[test]
 fn the_state_in_a_watched_directory_is_not_followed() {
     let sinks = format!("{FILE}\n[sink.archive]");
-    let (_, said) = output_beside_logs("\"ROOT/logs/*.log\", \"ROOT/state/**/*\"", &sinks, |_| {});
-    assert!(said.contains("/state is written by Logwarden itself"), "{said}");
-    assert!(said.contains("/state/archive is written by Logwarden itself"), "{said}");
+    let (_, messages) =
+        output_beside_logs("\"ROOT/logs/*.log\", \"ROOT/state/**/*\"", &sinks, |_| {});
+    assert!(messages.contains("/state is written by Logwarden itself"), "{messages}");
+    assert!(messages.contains("/state/archive is written by Logwarden itself"), "{messages}");
 }

@@ -1,4 +1,4 @@
-//! Files on disk are for their owner alone, whatever the umask and their former permissions.
+//! Files on disk are private to their owner, whatever the umask and their former permissions.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,22 +16,22 @@ fn modes(path: &Path, found: &mut Vec<(PathBuf, u32)>) {
     }
 }
 
-struct Bench {
+struct Fixture {
     home: tempfile::TempDir,
     state: PathBuf,
 }
 
-impl Bench {
+impl Fixture {
     /// All directories of an engine: state, archive, dead letters, intake, keys.
-    fn new() -> Bench {
+    fn new() -> Fixture {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("app.log"), "{\"level\":\"info\",\"client_id\":\"c-1\"}\n")
             .unwrap();
         let state = home.path().join("state");
-        let bench = Bench { home, state };
+        let fixture = Fixture { home, state };
         let config = "[sink.archive]\n[sink.out]\nkind = \"file\"\npath = \"out.jsonl\"\n";
-        fs::write(bench.home.path().join("config.toml"), config).unwrap();
-        bench
+        fs::write(fixture.home.path().join("config.toml"), config).unwrap();
+        fixture
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Output {
@@ -52,26 +52,26 @@ impl Bench {
     }
 }
 
-/// Names this process as the one that has a umask of 0.
+/// Set in the process that runs with a umask of 0.
 const UNMASKED: &str = "TEST_HOME_OF_UNMASKED";
 
 /// Although `main` sets a umask, each directory and file is created for its owner without it, too.
 #[test]
-fn directories_and_files_of_an_engine_are_for_their_owner() {
+fn directories_and_files_of_an_engine_are_private_to_their_owner() {
     if let Some(home) = std::env::var_os(UNMASKED) {
         return run_unmasked(Path::new(&home));
     }
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let itself = std::env::current_exe().unwrap();
-    let name = "private::directories_and_files_of_an_engine_are_for_their_owner";
+    let name = "private::directories_and_files_of_an_engine_are_private_to_their_owner";
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "umask 000; exec \"$0\" --exact \"$1\" --nocapture"]).arg(itself).arg(name);
-    let output = run(shell.env(UNMASKED, bench.home.path()).current_dir(bench.home.path()));
+    let output = run(shell.env(UNMASKED, fixture.home.path()).current_dir(fixture.home.path()));
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let mut found = Vec::new();
-    modes(&bench.state, &mut found);
-    modes(&bench.home.path().join("out.jsonl"), &mut found);
-    modes(&bench.home.path().join("out.jsonl.cursor"), &mut found);
+    modes(&fixture.state, &mut found);
+    modes(&fixture.home.path().join("out.jsonl"), &mut found);
+    modes(&fixture.home.path().join("out.jsonl.cursor"), &mut found);
     assert!(found.iter().any(|(path, _)| path.ends_with("archive/meta.json")), "{found:?}");
     // tantivy creates the files of the index; their directory is closed to other users.
     let of_tantivy = |path: &Path| path.parent().is_some_and(|above| above.ends_with("archive"));
@@ -79,10 +79,10 @@ fn directories_and_files_of_an_engine_are_for_their_owner() {
     let loose: Vec<_> = loose.filter(|(path, _)| path.is_dir() || !of_tantivy(path)).collect();
     assert!(loose.is_empty(), "{loose:?}");
     // And with the umask that `main` sets.
-    let bench = Bench::new();
-    bench.once();
+    let fixture = Fixture::new();
+    fixture.once();
     let mut found = Vec::new();
-    modes(&bench.state, &mut found);
+    modes(&fixture.state, &mut found);
     assert!(found.iter().all(|(_, mode)| mode & 0o077 == 0), "{found:?}");
 }
 
@@ -101,33 +101,33 @@ fn run_unmasked(home: &Path) {
 
 #[test]
 fn directories_that_others_can_use_are_named_by_check_and_closed_by_the_engine() {
-    let bench = Bench::new();
-    bench.once();
-    let directories = [bench.state.clone(), bench.state.join("archive")];
+    let fixture = Fixture::new();
+    fixture.once();
+    let directories = [fixture.state.clone(), fixture.state.join("archive")];
     for directory in &directories {
         fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
     }
-    let checked = bench.command(&["check"]);
+    let checked = fixture.command(&["check"]);
     assert_eq!(checked.status.code(), Some(1));
     for directory in &directories {
         let wanted = format!("{}: other users have access (mode 0755)", directory.display());
         assert!(text(&checked.stdout).contains(&wanted), "{}", text(&checked.stdout));
     }
-    let said = bench.once();
+    let messages = fixture.once();
     for directory in &directories {
         let wanted = format!("{} could be used by other users (mode 0755)", directory.display());
-        assert!(said.contains(&wanted), "{said}");
+        assert!(messages.contains(&wanted), "{messages}");
         assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
-    assert!(!bench.once().contains("other users"));
-    assert!(!text(&bench.command(&["check"]).stdout).contains("other users"));
+    assert!(!fixture.once().contains("other users"));
+    assert!(!text(&fixture.command(&["check"]).stdout).contains("other users"));
 }
 
-/// At their locations without `--state-dir`: each in a directory of this user.
+/// Without `--state-dir`, each directory is in its default location below the home of this user.
 #[test]
 fn every_directory_that_check_names_is_closed_by_the_next_start() {
-    let bench = Bench::new();
-    let home = bench.home.path();
+    let fixture = Fixture::new();
+    let home = fixture.home.path();
     let command = |arguments: &[&str]| {
         let mut command = logwarden(home);
         run(command.arg("--config").arg(home.join("config.toml")).args(arguments))
@@ -151,13 +151,13 @@ fn every_directory_that_check_names_is_closed_by_the_next_start() {
             format!("{}: other users have access (mode 0755); the next start", directory.display());
         assert!(checked.contains(&wanted), "{directory:?}: {checked}");
     }
-    let said = once();
+    let messages = once();
     for directory in directories.map(|directory| home.join(directory)) {
         let mode = fs::metadata(&directory).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o700, "{directory:?}: {said}");
+        assert_eq!(mode, 0o700, "{directory:?}: {messages}");
         assert!(
-            said.contains(&format!("{} could be used by other users", directory.display())),
-            "{said}"
+            messages.contains(&format!("{} could be used by other users", directory.display())),
+            "{messages}"
         );
     }
     assert!(!text(&command(&["check"]).stdout).contains("other users"));
@@ -166,21 +166,21 @@ fn every_directory_that_check_names_is_closed_by_the_next_start() {
 /// A directory that is not Logwarden's own, like `/tmp`. `check` reports the same as the engine does.
 #[test]
 fn a_directory_that_was_not_a_state_directory_keeps_its_permissions() {
-    let bench = Bench::new();
-    fs::create_dir(&bench.state).unwrap();
-    fs::set_permissions(&bench.state, Permissions::from_mode(0o755)).unwrap();
-    let log = bench.state.join("log");
+    let fixture = Fixture::new();
+    fs::create_dir(&fixture.state).unwrap();
+    fs::set_permissions(&fixture.state, Permissions::from_mode(0o755)).unwrap();
+    let log = fixture.state.join("log");
     fs::create_dir(&log).unwrap();
     fs::set_permissions(&log, Permissions::from_mode(0o755)).unwrap();
-    let checked = text(&bench.command(&["check"]).stdout);
-    for directory in [&bench.state, &log] {
+    let checked = text(&fixture.command(&["check"]).stdout);
+    for directory in [&fixture.state, &log] {
         let wanted = format!(
             "{}: other users have access (mode 0755); correct it with",
             directory.display()
         );
         assert!(checked.contains(&wanted), "{checked}");
     }
-    bench.once();
+    fixture.once();
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o755);
-    assert_eq!(fs::metadata(&bench.state).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::metadata(&fixture.state).unwrap().permissions().mode() & 0o777, 0o755);
 }

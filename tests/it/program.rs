@@ -33,7 +33,7 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs it and expects this exit code; standard output comes back.
+/// Runs it, checks the exit code and returns standard output.
 pub fn expect(command: &mut Command, code: i32) -> String {
     let output = run(command);
     assert_eq!(
@@ -72,36 +72,38 @@ impl Engine {
         self.child.id()
     }
 
-    /// Where its standard input was asked to be a pipe.
+    /// Its standard input, if that is a pipe.
     pub fn input(&mut self) -> std::process::ChildStdin {
-        self.child.stdin.take().expect("it is a pipe, and nobody has it")
+        self.child.stdin.take().expect("it is a pipe that was not taken yet")
     }
 
-    /// Its end, by itself.
+    /// Waits until it ends on its own.
     pub fn ended(mut self) -> ExitStatus {
         wait_for("the engine's end", Duration::from_secs(60), || {
-            self.child.try_wait().expect("it is ours")
+            self.child.try_wait().expect("it is a child of this process")
         })
     }
 
     pub fn kill(mut self) {
-        self.child.kill().expect("it is ours");
-        self.child.wait().expect("it is ours");
+        self.child.kill().expect("it is a child of this process");
+        self.child.wait().expect("it is a child of this process");
     }
 
-    /// SIGTERM as soon as it listens to that, then waits for the end. Before, it would end like any program.
+    /// Sends SIGTERM once the engine handles it, then waits for the end. Before, the signal would kill the process.
     pub fn terminate(mut self) -> ExitStatus {
-        wait_for("it listens", Duration::from_secs(60), || listens(self.id()).then_some(()));
+        wait_for("its signal handler", Duration::from_secs(60), || {
+            listens(self.id()).then_some(())
+        });
         send_signal(self.id(), "TERM");
         wait_for("the engine's end", Duration::from_secs(60), || {
-            self.child.try_wait().expect("it is ours")
+            self.child.try_wait().expect("it is a child of this process")
         })
     }
 
-    pub fn said(&self) -> String {
-        let mut said = String::new();
-        std::fs::File::open(&self.stderr).unwrap().read_to_string(&mut said).unwrap();
-        said
+    pub fn messages(&self) -> String {
+        let mut messages = String::new();
+        std::fs::File::open(&self.stderr).unwrap().read_to_string(&mut messages).unwrap();
+        messages
     }
 }
 
@@ -112,7 +114,8 @@ impl Drop for Engine {
     }
 }
 
-/// It catches SIGTERM, or is no more (proc(5): the mask `SigCgt`, a bit each from 1).
+/// Whether the process handles SIGTERM or has ended (proc(5): `SigCgt` is a mask of signals; the lowest bit is
+/// signal 1).
 fn listens(process: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -122,14 +125,14 @@ fn listens(process: u32) -> bool {
 
 pub fn send_signal(process: u32, signal: &str) {
     let done = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status();
-    assert!(done.expect("kill is there").success());
+    assert!(done.expect("`kill` is installed").success());
 }
 
-/// Asks until there is an answer; a test never waits for time to pass and hopes.
-pub fn wait_for<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+/// Polls until there is a result. Tests use this instead of sleeping for a fixed time.
+pub fn wait_for<T>(what: &str, deadline: Duration, mut poll: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
         assert!(started.elapsed() < deadline, "waited {deadline:?} for {what}");

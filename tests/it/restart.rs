@@ -1,4 +1,4 @@
-//! However the program ends, every line is in the archive once.
+//! Stops, kills and restarts: every line is in the archive once.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bench::{Bench, assert_each_once, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, lines};
 use crate::program::{self, Engine, Random, archived, documents, logwarden, wait_for};
 
 const WRITERS: usize = 8;
@@ -133,27 +133,27 @@ fn s01_stopped_cleanly_at_any_byte_and_started_again() {
     const LINES: usize = 3000;
     let mut random = Random(program::seed("s01"));
     let fake = FakeElasticsearch::start();
-    let bench = Bench::new(&format!("urls = [\"{}\"]", fake.url()));
+    let fixture = Fixture::new(&format!("urls = [\"{}\"]", fake.url()));
     let text = lines(1, 0..LINES);
     let mut written = 0;
     for rounds_left in (1..=12).rev() {
         let mut write = |share: usize| {
             let most = (text.len() - written) / rounds_left * 2 / share;
             let upto = written + random.below(most as u64 + 1) as usize;
-            bench.append("a.log", &text[written..upto]);
+            fixture.append("a.log", &text[written..upto]);
             written = upto;
         };
         // While it is stopped, and while it runs.
         write(3);
-        let engine = bench.engine();
+        let engine = fixture.engine();
         write(3);
         std::thread::sleep(Duration::from_millis(random.below(400)));
         assert!(engine.terminate().success());
-        bench.assert_cursors_are_honest(&fake.documents());
+        fixture.assert_bytes_before_cursors_are_delivered(&fake.documents());
     }
-    bench.append("a.log", &text[written..]);
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(0), "{said}");
+    fixture.append("a.log", &text[written..]);
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&fake.documents(), 1, LINES);
     let sent: usize = fake.attempts().iter().map(|attempt| attempt.ids.len()).sum();
     assert_eq!(sent, LINES, "after a clean stop nothing is sent again");
@@ -258,7 +258,7 @@ fn s17c_copytruncate_with_a_constant_first_line_then_a_lost_state() {
 
 /// S23: many files with identical beginnings.
 #[test]
-fn s23_files_with_equal_beginnings_are_all_read() {
+fn s23_files_with_identical_beginnings_are_all_read() {
     let scratch = tempfile::tempdir().unwrap();
     let (home, state) = (scratch.path(), scratch.path().join("state"));
     let header = format!("{}\n", "#".repeat(4095));

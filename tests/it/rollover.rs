@@ -1,15 +1,15 @@
-//! Targets behind which the index changes: aliases and data streams. A repeated attempt would go to another index, so
-//! nothing is delivered to them, or at least once where the settings say so; nothing is doubled silently.
+//! Targets whose write index changes: aliases and data streams. A retry would go to another index, so nothing is
+//! delivered to them, or at least once if the settings allow it; there are no unannounced duplicates.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, assert_each_once, lines};
 use crate::fault_proxy::{Fault, FaultProxy};
-use crate::judging_elasticsearch::JudgingElasticsearch;
+use crate::fixture::{Fixture, assert_each_once, lines};
 use crate::program::{self, Engine, send_signal, wait_for};
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -17,100 +17,100 @@ fn sink(url: &str, index: &str) -> String {
     format!("urls = [\"{url}\"]\nindex = \"{index}\"\n")
 }
 
-fn says(engine: &Engine, words: &str) {
-    wait_for(words, PATIENCE, || engine.said().contains(words).then_some(()));
+fn wait_for_message(engine: &Engine, words: &str) {
+    wait_for(words, PATIENCE, || engine.messages().contains(words).then_some(()));
 }
 
-fn documents(server: &JudgingElasticsearch) -> Vec<Value> {
+fn documents(server: &RejectingElasticsearch) -> Vec<Value> {
     server.documents().into_iter().map(|(_, document)| document).collect()
 }
 
 /// Exit code and output of `logwarden check`.
-fn check(bench: &Bench) -> (Option<i32>, String) {
-    let output = program::run(&mut bench.beside(&["check"]));
+fn check(fixture: &Fixture) -> (Option<i32>, String) {
+    let output = program::run(&mut fixture.beside(&["check"]));
     (output.status.code(), program::text(&output.stdout))
 }
 
 #[test]
-fn an_alias_gets_nothing_and_the_words_say_why() {
-    let server = JudgingElasticsearch::start();
+fn nothing_is_sent_to_an_alias_and_the_reason_is_reported() {
+    let server = RejectingElasticsearch::start();
     server.alias("app");
-    let bench = Bench::new(&sink(&server.url, "app"));
-    bench.append("a.log", &lines(1, 0..100));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(1), "{said}");
+    let fixture = Fixture::new(&sink(&server.url, "app"));
+    fixture.append("a.log", &lines(1, 0..100));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
     let words =
         "app is an alias (for app-000001): after a rollover, a retry would store events twice";
-    assert!(said.contains(words) && said.contains("allow_rollover = true"), "{said}");
+    assert!(messages.contains(words) && messages.contains("allow_rollover = true"), "{messages}");
     assert!(documents(&server).is_empty());
-    let (code, out) = check(&bench);
+    let (code, out) = check(&fixture);
     assert!(code == Some(1) && out.contains(words), "{out}");
 
-    bench.configure(&format!("{}allow_rollover = true", sink(&server.url, "app")));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(0), "{said}");
+    fixture.configure(&format!("{}allow_rollover = true", sink(&server.url, "app")));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&documents(&server), 1, 100);
-    let (code, out) = check(&bench);
+    let (code, out) = check(&fixture);
     assert!(
         code == Some(0) && out.contains("app is an alias (for app-000001): duplicates are possible"),
         "{out}"
     );
 }
 
-/// A template makes a data stream of a name that was not there, the answer is lost, it rolls over: the repeat would
-/// double everything.
+/// A template turns a new name into a data stream, the reply is lost, the data stream rolls over: a retry would
+/// duplicate everything.
 #[test]
-fn a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing() {
-    let server = JudgingElasticsearch::start();
+fn a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing() {
+    let server = RejectingElasticsearch::start();
     server.template("app");
     let address: SocketAddr = server.url.trim_start_matches("http://").parse().unwrap();
-    let proxy = FaultProxy::before(address);
+    let proxy = FaultProxy::in_front_of(address);
     proxy.set(Fault::Cut(0));
-    let bench = Bench::new(&sink(&proxy.url(), "app"));
-    bench.append("a.log", &lines(1, 0..500));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&sink(&proxy.url(), "app"));
+    fixture.append("a.log", &lines(1, 0..500));
+    let engine = fixture.engine();
     wait_for("a bulk", PATIENCE, || (documents(&server).len() == 500).then_some(()));
     server.roll_over("app");
-    says(&engine, "broke");
+    wait_for_message(&engine, "broke");
     proxy.set(Fault::None);
-    says(&engine, "app is a data stream");
-    let asked = server.asked();
+    wait_for_message(&engine, "app is a data stream");
+    let asked = server.resolve_requests();
     send_signal(engine.id(), "USR1");
-    wait_for("one more try", PATIENCE, || (server.asked() > asked).then_some(()));
+    wait_for("one more attempt", PATIENCE, || (server.resolve_requests() > asked).then_some(()));
     assert!(engine.terminate().success());
     assert_each_once(&documents(&server), 1, 500);
-    // Nor after a restart.
-    assert_eq!(bench.once().0, Some(1));
+    // Neither does a restart.
+    assert_eq!(fixture.once().0, Some(1));
     assert_each_once(&documents(&server), 1, 500);
-    // Whoever accepts duplicates gets them.
-    bench.configure(&format!("{}allow_rollover = true", sink(&proxy.url(), "app")));
-    assert_eq!(bench.once().0, Some(0));
+    // With `allow_rollover`, duplicates are accepted.
+    fixture.configure(&format!("{}allow_rollover = true", sink(&proxy.url(), "app")));
+    assert_eq!(fixture.once().0, Some(0));
     assert_eq!(documents(&server).len(), 1_000);
 }
 
-/// The first bulk says it, where it arrives; nothing more goes there, and other targets go on.
+/// The reply to the first bulk reveals the data stream; nothing more is sent to it, and other targets continue.
 #[test]
-fn a_name_that_becomes_a_data_stream_gets_nothing_more() {
+fn nothing_more_is_sent_to_a_name_that_becomes_a_data_stream() {
     for secret in [false, true] {
-        let server = JudgingElasticsearch::start();
+        let server = RejectingElasticsearch::start();
         server.template("app");
         if secret {
-            server.keep_names_secret();
+            server.refuse_to_resolve_names();
         }
         let route = "[[sink.es.route]]\nwhere = \"writer:2\"\nindex = \"other\"";
-        let bench = Bench::new(&format!("{}{route}", sink(&server.url, "app")));
-        bench.append("a.log", &lines(1, 0..100));
-        bench.append("b.log", &lines(2, 0..100));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&format!("{}{route}", sink(&server.url, "app")));
+        fixture.append("a.log", &lines(1, 0..100));
+        fixture.append("b.log", &lines(2, 0..100));
+        let engine = fixture.engine();
         let count = |index: &str| {
             let all = server.documents();
             all.iter().filter(|(name, _)| name == index).count()
         };
         wait_for("both", PATIENCE, || (documents(&server).len() == 200).then_some(()));
         assert_eq!(count(".ds-app-000001"), 100);
-        bench.append("a.log", &lines(1, 100..200));
-        says(&engine, "app is a data stream");
-        bench.append("b.log", &lines(2, 100..200));
+        fixture.append("a.log", &lines(1, 100..200));
+        wait_for_message(&engine, "app is a data stream");
+        fixture.append("b.log", &lines(2, 100..200));
         wait_for("the others", PATIENCE, || (count("other") == 200).then_some(()));
         server.roll_over("app");
         assert!(engine.terminate().success());
@@ -119,24 +119,29 @@ fn a_name_that_becomes_a_data_stream_gets_nothing_more() {
     }
 }
 
-/// Where nobody may ask, an index is delivered to all the same, and `check` says what to grant.
+/// Without permission to resolve names, events are delivered to an index anyway, and `check` names the missing
+/// permission.
 #[test]
-fn names_are_asked_for_once_and_not_for_every_bulk() {
+fn names_are_resolved_once_and_not_per_bulk() {
     for secret in [false, true] {
-        let server = JudgingElasticsearch::start();
+        let server = RejectingElasticsearch::start();
         if secret {
-            server.keep_names_secret();
+            server.refuse_to_resolve_names();
         }
-        let bench = Bench::new(&sink(&server.url, "app-%Y.%m.%d"));
-        let engine = bench.engine();
+        let fixture = Fixture::new(&sink(&server.url, "app-%Y.%m.%d"));
+        let engine = fixture.engine();
         for part in 0..20 {
-            bench.append("a.log", &lines(1, part * 50..part * 50 + 50));
+            fixture.append("a.log", &lines(1, part * 50..part * 50 + 50));
             let there = part * 50 + 50;
             wait_for("a part", PATIENCE, || (documents(&server).len() == there).then_some(()));
         }
         assert!(engine.terminate().success());
-        assert!(server.requests() >= 20 && server.asked() == 1, "{}", server.asked());
-        let (code, out) = check(&bench);
+        assert!(
+            server.requests() >= 20 && server.resolve_requests() == 1,
+            "{}",
+            server.resolve_requests()
+        );
+        let (code, out) = check(&fixture);
         assert_eq!(code, Some(0), "{out}");
         assert_eq!(out.contains("grant this user `view_index_metadata`"), secret, "{out}");
     }

@@ -10,4 +10,4 @@ mod renamed;
 mod setup;
 mod truncated;
 
-pub use setup::{Bench, append, line, lines, seen_by_the_follower};
+pub use setup::{Fixture, append, line, lines, seen_by_the_follower};

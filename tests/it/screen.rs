@@ -2,9 +2,9 @@
 
 mod ends;
 mod filters;
-mod glass;
 mod jumps;
 mod looks;
+mod memory_terminal;
 mod moves;
 mod pace;
 mod privacy;

@@ -1,4 +1,4 @@
-//! One query, the same events: in the archive and in the file that it was filled from.
+//! A query finds the same events in the archive and in the file that the archive was filled from.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ impl Generations for Nothing {
     }
 }
 
-/// A file of the corpus; without the corpus the test says so and proves nothing.
+/// A file of the corpus. `None`, with a message, if the corpus is missing; the test then checks nothing.
 fn corpus(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let beside = ["../shared/corpus", "../../shared/corpus"].map(|directory| root.join(directory));

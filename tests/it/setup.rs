@@ -1,4 +1,4 @@
-//! `logwarden setup elasticsearch`: what servers are asked, and what is said where they cannot.
+//! `logwarden setup elasticsearch`: the requests sent to servers, and the messages about missing features.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program;
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
 fn configure(home: &Path, url: &str, more: &str) {
     let text = format!(
@@ -24,14 +24,14 @@ fn setup(home: &Path, more: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), program::text(&output.stdout), program::text(&output.stderr))
 }
 
-/// What it was asked, while it answers like this.
-fn asked(
-    server: &JudgingElasticsearch,
+/// Makes the server answer like this; returns its requests, also the later ones.
+fn record_requests(
+    server: &RejectingElasticsearch,
     answer: impl Fn(&str) -> (u16, Value) + Send + 'static,
 ) -> Arc<Mutex<Vec<(String, Value)>>> {
     let all: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
     let noted = all.clone();
-    server.other(move |asked, body| {
+    server.reply_to_others(move |asked, body| {
         let body = serde_json::from_str(body).unwrap_or(Value::Null);
         noted.lock().unwrap().push((asked.to_owned(), body));
         answer(asked)
@@ -41,11 +41,11 @@ fn asked(
 
 #[test]
 fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"30d\"");
-    let all = asked(&server, |_| (200, json!({"acknowledged": true})));
-    let (code, out, said) = setup(home.path(), &[]);
-    assert_eq!(code, 0, "{said}");
+    let all = record_requests(&server, |_| (200, json!({"acknowledged": true})));
+    let (code, out, messages) = setup(home.path(), &[]);
+    assert_eq!(code, 0, "{messages}");
     assert!(out.contains("ILM policy `logwarden`: deleted after 30d"), "{out}");
     let all = all.lock().unwrap();
     let [(policy, delete), (template, made)] = &all[..] else { panic!("{all:?}") };
@@ -57,9 +57,9 @@ fn elasticsearch_gets_a_lifecycle_policy_and_a_template_that_names_it() {
 
 #[test]
 fn without_keep_nothing_is_ever_deleted() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "");
-    let all = asked(&server, |_| (200, json!({"acknowledged": true})));
+    let all = record_requests(&server, |_| (200, json!({"acknowledged": true})));
     assert_eq!(setup(home.path(), &[]).0, 0);
     let all = all.lock().unwrap();
     assert_eq!(all.len(), 1);
@@ -67,12 +67,12 @@ fn without_keep_nothing_is_ever_deleted() {
     assert!(!setup(home.path(), &["--print"]).1.contains("delete"));
 }
 
-/// A policy that is there already is replaced by its version.
+/// An existing policy is replaced, with its version in the request.
 #[test]
 fn opensearch_gets_a_policy_that_names_the_indexes() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
-    let all = asked(&server, |asked| match asked {
+    let all = record_requests(&server, |asked| match asked {
         "PUT /_ilm/policy/logwarden" => {
             let text = "no handler found for uri [/_ilm/policy/logwarden] and method [PUT]";
             (400, json!({"error": text}))
@@ -83,8 +83,8 @@ fn opensearch_gets_a_policy_that_names_the_indexes() {
         "GET /_plugins/_ism/policies/logwarden" => (200, json!({"_seq_no": 7, "_primary_term": 2})),
         _ => (200, json!({"_id": "logwarden", "acknowledged": true})),
     });
-    let (code, out, said) = setup(home.path(), &[]);
-    assert_eq!(code, 0, "{said}");
+    let (code, out, messages) = setup(home.path(), &[]);
+    assert_eq!(code, 0, "{messages}");
     assert!(out.contains("ISM policy `logwarden`: deleted after 7d"), "{out}");
     let all = all.lock().unwrap();
     let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
@@ -102,34 +102,40 @@ fn opensearch_gets_a_policy_that_names_the_indexes() {
 }
 
 #[test]
-fn what_a_server_cannot_or_may_not_is_said_plainly() {
-    let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+fn missing_features_and_permissions_of_a_server_are_reported() {
+    let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
     configure(home.path(), &server.url, "keep = \"7d\"");
-    let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("remove `keep`")), (1, true), "{said}");
-    asked(&server, |_| (403, json!({"error": {"type": "security_exception"}, "status": 403})));
-    let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("it needs `manage_ilm`")), (1, true), "{said}");
+    let (code, _, messages) = setup(home.path(), &[]);
+    assert_eq!((code, messages.contains("remove `keep`")), (1, true), "{messages}");
+    record_requests(&server, |_| {
+        (403, json!({"error": {"type": "security_exception"}, "status": 403}))
+    });
+    let (code, _, messages) = setup(home.path(), &[]);
+    assert_eq!((code, messages.contains("it needs `manage_ilm`")), (1, true), "{messages}");
     configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
-    let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("`all` has not one index per day")), (2, true), "{said}");
+    let (code, _, messages) = setup(home.path(), &[]);
+    assert_eq!(
+        (code, messages.contains("`all` has not one index per day")),
+        (2, true),
+        "{messages}"
+    );
 }
 
-/// A sign-in page, or whatever else answers everything with 200.
+/// A sign-in page, or another server that answers every request with 200.
 #[test]
-fn an_answer_that_is_not_the_servers_installs_nothing() {
+fn a_reply_of_another_server_installs_nothing() {
     let page = json!("<html>please sign in</html>");
     for more in ["", "keep = \"7d\""] {
         for answer in
             [page.clone(), json!({}), json!([]), Value::Null, json!({"acknowledged": false})]
         {
-            let (home, server) = (TempDir::new().unwrap(), JudgingElasticsearch::start());
+            let (home, server) = (TempDir::new().unwrap(), RejectingElasticsearch::start());
             configure(home.path(), &server.url, more);
-            let said = answer.clone();
-            asked(&server, move |_| (200, said.clone()));
-            let (code, _, said) = setup(home.path(), &[]);
-            let told = said.contains("not like Elasticsearch");
-            assert_eq!((code, told), (1, true), "{answer}: {said}");
+            let reply = answer.clone();
+            record_requests(&server, move |_| (200, reply.clone()));
+            let (code, _, messages) = setup(home.path(), &[]);
+            let is_reported = messages.contains("not like Elasticsearch");
+            assert_eq!((code, is_reported), (1, true), "{answer}: {messages}");
         }
     }
 }

@@ -43,7 +43,7 @@ impl SmallDisk {
         mounted.then(|| SmallDisk { at: at.to_owned() })
     }
 
-    /// Fills the disk; repeat it after files were removed.
+    /// Fills the disk; call it again after files were removed.
     pub fn fill(&self) {
         let mut options = File::options();
         let mut file = options.create(true).append(true).open(self.ballast()).unwrap();

@@ -1,7 +1,7 @@
-//! What months leave behind: a log that is rotated for ever, by a clock that a test moves on, with sinks that keep
-//! their own positions and with alert rules. Rows, cursors, files, descriptors, memory and disk stay flat.
+//! Resource use over months: a log that is rotated continuously, by a clock that the test advances, with sinks that
+//! keep their own positions and with alert rules. Rows, cursors, files, descriptors, memory and disk use stay flat.
 //!
-//! A short form in every test run; `make soak` rotates 10,000 times, an hour apart: fourteen months.
+//! Every test run includes a short form; `make soak` rotates 10,000 times, one hour apart: fourteen months.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -25,14 +25,14 @@ use logwarden::state::Store;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::open_state;
+use super::fixture::open_state;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Rows, positions and archived days are kept for so long.
+/// Rows, positions and archived days are kept for this many rotations.
 const KEPT: usize = 30 * 24;
-/// So many rotated files stay.
+/// The number of rotated files that are kept.
 const ROTATED: usize = 120;
-/// Rotations between two looks at what is left behind.
+/// Rotations between two measurements.
 const ROUND: usize = 100;
 const LINES: usize = 4;
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -47,9 +47,9 @@ struct Machine {
     written: usize,
 }
 
-/// What there is at one moment.
+/// The resources in use at one moment.
 #[derive(Clone, Copy, Debug)]
-struct Left {
+struct ResourceUse {
     rows: usize,
     cursors: usize,
     files: usize,
@@ -108,7 +108,7 @@ impl Machine {
         };
         machine.deliver_to("out", Arc::new(file));
         machine.deliver_to("archive", Arc::new(archive));
-        machine.judge();
+        machine.start_rules();
         machine
     }
 
@@ -131,7 +131,7 @@ impl Machine {
         self.sinks.push(handle);
     }
 
-    fn judge(&self) {
+    fn start_rules(&self) {
         let rules = alert::defaults();
         let (log, clock) = (self.log.clone(), self.clock.clone());
         let (rules, mut outputs) = Rules::new(log, rules, &Arc::default(), clock, false);
@@ -161,7 +161,7 @@ impl Machine {
         self.written += LINES;
     }
 
-    /// By rename, every fifth time by copytruncate.
+    /// Rotates by rename, every fifth time by copytruncate.
     fn rotate(&self, number: usize) {
         let (log, rotated) = (self.path("logs/app.log"), self.rotated(number));
         match number % 5 {
@@ -188,8 +188,8 @@ impl Machine {
         }
     }
 
-    fn left(&self) -> Left {
-        Left {
+    fn left(&self) -> ResourceUse {
+        ResourceUse {
             rows: self.store.generations().len(),
             cursors: self.store.all_cursors().len(),
             files: self.log.files().len(),
@@ -219,7 +219,7 @@ impl Machine {
         Some(document["seq"].as_u64()? as usize)
     }
 
-    /// The numbers of the lines in the output, as they came.
+    /// The numbers of the lines in the output, in order of delivery.
     fn delivered(&self) -> Vec<usize> {
         let output = fs::read_to_string(self.path("out")).unwrap();
         let number = |line: &str| {
@@ -236,7 +236,7 @@ fn anonymous_memory() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// Of a file, or of all files below a directory; what goes away meanwhile is nothing.
+/// The size of a file, or of all files below a directory; files deleted meanwhile count as 0.
 fn size_of(path: &Path) -> u64 {
     let Ok(found) = path.symlink_metadata() else { return 0 };
     match found.is_dir() {
@@ -248,26 +248,27 @@ fn size_of(path: &Path) -> u64 {
     }
 }
 
-/// Also memory and descriptors, which are those of the whole process: only where no other test runs beside.
-fn assert_flat(early: Left, late: Left, alone: bool) {
-    let told = format!("{early:#?}\n{late:#?}");
-    assert!(late.rows <= KEPT + ROTATED + 2 * ROUND, "{told}");
-    assert!(late.cursors <= 2 * late.rows, "{told}");
-    assert!(late.files <= ROTATED + 3, "{told}");
-    assert!(late.side <= early.side * 3 / 2, "{told}");
-    assert!(late.state <= early.state * 2, "{told}");
-    assert!(late.archive <= early.archive * 2, "{told}");
-    assert!(late.intake <= 1 << 20, "{told}");
+/// Compares two measurements. Memory and descriptors are those of the whole process, so they are compared only if no
+/// other test runs at the same time.
+fn assert_flat(early: ResourceUse, late: ResourceUse, alone: bool) {
+    let measured = format!("{early:#?}\n{late:#?}");
+    assert!(late.rows <= KEPT + ROTATED + 2 * ROUND, "{measured}");
+    assert!(late.cursors <= 2 * late.rows, "{measured}");
+    assert!(late.files <= ROTATED + 3, "{measured}");
+    assert!(late.side <= early.side * 3 / 2, "{measured}");
+    assert!(late.state <= early.state * 2, "{measured}");
+    assert!(late.archive <= early.archive * 2, "{measured}");
+    assert!(late.intake <= 1 << 20, "{measured}");
     if alone {
-        assert!(late.descriptors <= early.descriptors + 16, "{told}");
-        assert!(late.memory <= early.memory + (8 << 20), "{told}");
+        assert!(late.descriptors <= early.descriptors + 16, "{measured}");
+        assert!(late.memory <= early.memory + (8 << 20), "{measured}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_rotated_for_months_leaves_nothing_behind() {
     let wanted = std::env::var("LOGWARDEN_ROTATIONS").ok().and_then(|text| text.parse().ok());
-    // Twice as many as rows are kept for, or a few.
+    // Two rounds, unless `LOGWARDEN_ROTATIONS` sets another number.
     let rotations: usize = wanted.unwrap_or(2 * ROUND);
     let mut machine = Machine::start();
     let mut early = None;
@@ -290,7 +291,7 @@ async fn a_log_that_is_rotated_for_months_leaves_nothing_behind() {
         if wanted.is_some() {
             println!("{} rotations: {left:?}", number + 1);
         }
-        // Rows are kept for so long, and the sinks' own positions for as long again.
+        // Rows are kept for `KEPT` rotations, and the sinks' own positions twice as long.
         if number >= 2 * KEPT + 4 * ROUND {
             let early = *early.get_or_insert(left);
             assert_flat(early, left, true);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use logwarden::event::{Cursor, GenerationId};
 use logwarden::state::{StateError, Store};
 
-use super::bench::open_state;
+use super::fixture::open_state;
 
 const DIRECTORY: &str = "LOGWARDEN_TEST_STATE_WRITER";
 

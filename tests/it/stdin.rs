@@ -1,4 +1,4 @@
-//! Standard input is delivered once, however the program ends; input that cannot be stored blocks its writer.
+//! Standard input is delivered once, in spite of kills; input that cannot be stored blocks its writer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,7 +84,7 @@ fn once_delivers_while_the_input_is_still_open() {
 }
 
 #[test]
-fn what_was_taken_in_survives_kills() {
+fn stored_input_survives_kills() {
     let mut random = Random(seed("stdin"));
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
@@ -120,7 +120,7 @@ fn what_was_taken_in_survives_kills() {
 }
 
 #[test]
-fn a_second_engine_takes_nothing_in() {
+fn a_second_engine_stores_no_input() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let engine = piped(home.path(), &state, &[]);
@@ -136,7 +136,7 @@ fn a_second_engine_takes_nothing_in() {
 }
 
 #[test]
-fn an_interrupt_ends_it_and_what_was_taken_in_is_delivered() {
+fn an_interrupt_ends_the_engine_and_stored_input_is_delivered() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let mut engine = piped(home.path(), &state, &[]);
@@ -151,7 +151,7 @@ fn an_interrupt_ends_it_and_what_was_taken_in_is_delivered() {
 }
 
 #[test]
-fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
+fn an_unwritable_intake_blocks_the_writer() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     fs::create_dir(&state).unwrap();
@@ -161,9 +161,9 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
     let mut input = engine.input();
     let writer = std::thread::spawn(move || input.write_all(lines(0..100_000).as_bytes()));
     wait_for("the notice", PATIENCE, || {
-        let said = engine.said();
-        said.contains("cannot write to the intake directory").then(|| {
-            assert!(said.contains("its writer is blocked"), "{said}");
+        let messages = engine.messages();
+        messages.contains("cannot write to the intake directory").then(|| {
+            assert!(messages.contains("its writer is blocked"), "{messages}");
         })
     });
     assert!(!writer.is_finished(), "more was read than can be kept");
@@ -175,7 +175,7 @@ fn an_intake_that_cannot_be_written_makes_the_writer_wait() {
 
 /// As `some-program | logwarden --no-ui -` in a script.
 #[test]
-fn an_engine_that_watches_nothing_else_ends_with_its_input() {
+fn an_engine_without_other_sources_ends_with_its_input() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let mut engine = piped(home.path(), &state, &[]);
@@ -187,15 +187,15 @@ fn an_engine_that_watches_nothing_else_ends_with_its_input() {
     // The last line has no line end, and fires a rule.
     input.write_all(b"{\"seq\":5000,\"level\":\"fatal\"}").unwrap();
     drop(input);
-    let said = home.path().join("engine.stderr");
+    let messages = home.path().join("engine.stderr");
     assert!(engine.ended().success());
     assert_eq!(archived_numbers(home.path(), &state), (0..=5_000).map(|n| (n, 1)).collect());
     assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
-    let said = fs::read_to_string(said).unwrap();
-    assert_eq!(said.matches("fatal firing").count(), 1, "{said}");
+    let messages = fs::read_to_string(messages).unwrap();
+    assert_eq!(messages.matches("fatal firing").count(), 1, "{messages}");
 }
 
-/// The sink accepts nothing, so the rest is delivered at the next start, and the exit code says so.
+/// The sink accepts nothing, so the rest is delivered at the next start, and the exit code reports that.
 #[test]
 fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     let home = tempfile::tempdir().unwrap();
@@ -216,10 +216,10 @@ fn an_input_that_cannot_be_delivered_ends_with_code_1() {
     assert_eq!(fs::read_to_string(output).unwrap().lines().count(), 10);
 }
 
-/// Binary data is not a log: that is reported, the run does not wait forever, and the exit code says that it was not
+/// Binary data is not a log: that is reported, the run does not wait forever, and the exit code shows that it was not
 /// delivered.
 #[test]
-fn an_input_that_is_no_text_is_an_end_too() {
+fn input_that_is_not_text_ends_the_run_too() {
     let raw: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
     let program = [b"\x7fELF\n", &raw[..]].concat();
     let whole = gzip(lines(0..10).as_bytes());
@@ -229,7 +229,12 @@ fn an_input_that_is_no_text_is_an_end_too() {
         // It begins like a log, so it is read as lines.
         ("raw", &raw, 0, "does not look like text"),
         ("a program", &program, 3, "400,005 bytes of standard input could not be read"),
-        ("no stream", b"\x1f\x8b\x08\x00 is no stream\n", 3, "bytes of standard input could not"),
+        (
+            "not a stream",
+            b"\x1f\x8b\x08\x00 is no stream\n",
+            3,
+            "bytes of standard input could not",
+        ),
         ("a compressed program", &gzip(&program), 3, "bytes of standard input could not be read"),
         ("whole", &whole, 0, ""),
         ("damaged", &damaged.concat(), 3, "bytes of standard input could not be read"),
@@ -241,19 +246,19 @@ fn an_input_that_is_no_text_is_an_end_too() {
             let state = home.path().join("state");
             let mut engine = piped(home.path(), &state, arguments);
             engine.input().write_all(bytes).unwrap();
-            let said = home.path().join("engine.stderr");
+            let messages = home.path().join("engine.stderr");
             let ended = engine.ended();
-            let said = fs::read_to_string(said).unwrap();
-            assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {said}");
-            assert!(said.contains(words), "{name} {arguments:?}: {said}");
-            assert!(!said.contains("from the paths"), "{name}: {said}");
+            let messages = fs::read_to_string(messages).unwrap();
+            assert_eq!(ended.code(), Some(code), "{name} {arguments:?}: {messages}");
+            assert!(messages.contains(words), "{name} {arguments:?}: {messages}");
+            assert!(!messages.contains("from the paths"), "{name}: {messages}");
             // Nothing is left for the next run.
-            assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {said}");
+            assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new(), "{name}: {messages}");
             let found = archived(home.path(), &state, "seq:*");
             match name {
-                "whole" | "damaged" => assert_eq!(found, 10, "{name}: {said}"),
-                "cut" => assert!(found > 0, "{said}"),
-                _ => assert_eq!(found, 0, "{name}: {said}"),
+                "whole" | "damaged" => assert_eq!(found, 10, "{name}: {messages}"),
+                "cut" => assert!(found > 0, "{messages}"),
+                _ => assert_eq!(found, 0, "{name}: {messages}"),
             }
         }
     }
@@ -261,7 +266,7 @@ fn an_input_that_is_no_text_is_an_end_too() {
 
 /// As `cat *.gz | logwarden -`, including streams that arrive when the first one is already read.
 #[test]
-fn compressed_streams_that_come_one_after_the_other_are_all_delivered() {
+fn consecutive_compressed_streams_are_all_delivered() {
     for arguments in [&[][..], &["--once"]] {
         let home = tempfile::tempdir().unwrap();
         let state = home.path().join("state");
@@ -273,9 +278,9 @@ fn compressed_streams_that_come_one_after_the_other_are_all_delivered() {
         });
         input.write_all(&gzip(lines(10..20).as_bytes())).unwrap();
         drop(input);
-        let said = home.path().join("engine.stderr");
+        let messages = home.path().join("engine.stderr");
         let ended = engine.ended();
-        assert!(ended.success(), "{arguments:?}: {}", fs::read_to_string(said).unwrap());
+        assert!(ended.success(), "{arguments:?}: {}", fs::read_to_string(messages).unwrap());
         assert_eq!(archived_numbers(home.path(), &state), (0..20).map(|n| (n, 1)).collect());
         assert_eq!(segments(&state), Vec::<std::path::PathBuf>::new());
     }
@@ -289,7 +294,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// As a shell creates them for `<(program)`; each is read separately and to its end.
 #[test]
-fn named_pipes_are_read_as_standard_input_is() {
+fn named_pipes_are_read_like_standard_input() {
     for arguments in [&["--once"][..], &[]] {
         let home = tempfile::tempdir().unwrap();
         let (state, log) = (home.path().join("state"), home.path().join("app.log"));

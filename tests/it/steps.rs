@@ -1,6 +1,5 @@
-//! Killed at its durable steps, one after the other: at every fsync, rename, link, removal and truncation that it asks
-//! the kernel for, also while it mends what the kill before has left. `strace` counts the calls of each thread and
-//! kills.
+//! Kills at each durable step: at every call of fsync, rename, link, removal and truncation, also during the recovery
+//! from the previous kill. `strace` counts the calls of each thread and kills.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -12,10 +11,10 @@ use logwarden::archive::Reader;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::judging_elasticsearch::JudgingElasticsearch;
 use crate::program;
+use crate::rejecting_elasticsearch::RejectingElasticsearch;
 
-/// Every call that makes something durable, or gives something up.
+/// Every call that makes data durable or deletes it.
 const CALLS: [&str; 10] = [
     "fdatasync",
     "fsync",
@@ -28,43 +27,45 @@ const CALLS: [&str; 10] = [
     "unlink",
     "unlinkat",
 ];
-/// Lines that come before each start.
+/// Lines that are written before each start.
 const MORE: u64 = 20;
-/// One of so many is refused for good by the server.
+/// One in this many events is rejected permanently by the server.
 const REFUSED: u64 = 7;
 
-struct Bench {
+struct Fixture {
     home: TempDir,
-    server: JudgingElasticsearch,
+    server: RejectingElasticsearch,
     lines: u64,
 }
 
-impl Bench {
-    fn new() -> Bench {
-        let bench = Bench {
+impl Fixture {
+    fn new() -> Fixture {
+        let fixture = Fixture {
             home: TempDir::new().unwrap(),
-            server: JudgingElasticsearch::start(),
+            server: RejectingElasticsearch::start(),
             lines: 0,
         };
-        bench.server.judge(|_, document| {
+        fixture.server.reply_to_items(|_, document| {
             let refused = document["number"].as_u64().is_some_and(|it| it.is_multiple_of(REFUSED));
             let reason = "failed to parse";
             refused
-                .then(|| JudgingElasticsearch::refuse(400, "document_parsing_exception", reason))
+                .then(|| {
+                    RejectingElasticsearch::rejection(400, "document_parsing_exception", reason)
+                })
                 .flatten()
         });
-        let home = bench.home.path().display();
+        let home = fixture.home.path().display();
         let text = format!(
             "[source.app]\npaths = [\"{home}/app.log\"]\n[sink.archive]\n\
              [sink.out]\nkind = \"file\"\npath = \"{home}/out\"\n\
              [sink.es]\nkind = \"elasticsearch\"\nurls = [\"{}\"]\n",
-            bench.server.url
+            fixture.server.url
         );
-        fs::write(bench.home.path().join("config.toml"), text).unwrap();
-        bench
+        fs::write(fixture.home.path().join("config.toml"), text).unwrap();
+        fixture
     }
 
-    /// A month of its own each time, so that its key has to be made too.
+    /// Each round writes another month, so that its key must be created too.
     fn append(&mut self, round: u64) {
         let path = self.home.path().join("app.log");
         let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
@@ -87,13 +88,13 @@ impl Bench {
         command
     }
 
-    /// Killed when a thread asks for `call` the `number`th time. `None`: none did.
+    /// Kills a run when a thread makes the `number`th `call`. `None`: no thread made that many.
     fn killed_at(&self, call: &str, number: u32, arguments: &[&str]) -> Option<()> {
         killed_at(&self.command(arguments), self.home.path(), call, number)
     }
 
-    /// Each number once, in every sink.
-    fn all_is_there(&self) {
+    /// Checks that each number is in every sink once.
+    fn assert_all_delivered(&self) {
         let all: Vec<u64> = (1..=self.lines).collect();
         let (refused, taken): (Vec<u64>, Vec<u64>) =
             all.iter().copied().partition(|number| number.is_multiple_of(REFUSED));
@@ -108,7 +109,7 @@ impl Bench {
         let letters = program::run(&mut self.command(&["dead-letters", "show", "--json"])).stdout;
         let letters = program::text(&letters);
         let letters = letters.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        // A kill between a letter and the cursor behind it leaves the letter twice, under one id.
+        // A kill between a dead letter and its cursor stores the letter twice, under one id.
         let letters: BTreeMap<String, Value> = letters.map(|letter| of(&letter)).collect();
         assert_eq!(numbers(letters.into_values()), refused, "dead letters");
         let state = self.home.path().join("state");
@@ -133,19 +134,20 @@ fn of(letter: &Value) -> (String, Value) {
     (letter["id"].as_str().unwrap().to_owned(), document)
 }
 
-/// The command, killed when a thread of it asks for `call` the `number`th time. `None`: none did, and it ended well.
+/// Runs the command and kills it when a thread makes the `number`th `call`. `None`: no thread made that many, and the
+/// command succeeded.
 pub fn killed_at(plain: &Command, home: &Path, call: &str, number: u32) -> Option<()> {
     let inject = format!("inject={call}:signal=KILL:when={number}");
     let output = program::run(&mut traced(plain, home, Path::new("/dev/null"), call, &inject));
     match output.status.code() {
-        // What the server refused is kept.
+        // 3: the rejected events are dead letters.
         Some(0 | 3) => None,
         Some(code) => panic!("exit code {code}: {}", program::text(&output.stderr)),
         None => Some(()),
     }
 }
 
-/// The command, whose threads get `error` in the place of the `number`th `call`. `None`: none asked so often.
+/// Runs the command; the `number`th `call` of each thread fails with `error`. `None`: no thread made that many.
 pub fn failed_at(
     plain: &Command,
     home: &Path,
@@ -181,46 +183,46 @@ pub fn can_trace(home: &Path) -> bool {
 
 #[test]
 fn killed_at_every_durable_step_everything_arrives_once() {
-    let mut bench = Bench::new();
-    if !can_trace(bench.home.path()) {
+    let mut fixture = Fixture::new();
+    if !can_trace(fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
     }
     let (mut round, mut kills) = (0, 0);
     for call in CALLS {
         for number in 1.. {
-            bench.append(round);
+            fixture.append(round);
             round += 1;
-            if bench.killed_at(call, number, &["--no-ui", "--once"]).is_none() {
+            if fixture.killed_at(call, number, &["--no-ui", "--once"]).is_none() {
                 break;
             }
             kills += 1;
         }
-        // The last one ended by itself: nothing may be open.
-        bench.all_is_there();
+        // The last run ended on its own: everything must be delivered.
+        fixture.assert_all_delivered();
     }
-    println!("{kills} kills, {} lines", bench.lines);
+    println!("{kills} kills, {} lines", fixture.lines);
     assert!(kills >= 20, "{kills} kills");
 }
 
-/// A client's events are gone from the archive's files, not only from what is found, when `erase` has ended; and what a
-/// kill leaves of it is done by the next one.
+/// When `erase` has ended, the client's events are deleted from the archive's files, not only hidden from searches. A
+/// killed `erase` is completed by the next one.
 #[test]
-fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
-    let mut bench = Bench::new();
-    if !can_trace(bench.home.path()) {
+fn erase_killed_at_every_durable_step_is_completed_by_the_next() {
+    let mut fixture = Fixture::new();
+    if !can_trace(fixture.home.path()) {
         println!("SKIPPED: strace is not there, or may not trace");
         return;
     }
-    let home = bench.home.path().to_owned();
+    let home = fixture.home.path().to_owned();
     let text = fs::read_to_string(home.join("config.toml")).unwrap();
     let (sources, _) = text.split_once("[sink.out]").unwrap();
     let sealed = format!("{sources}[privacy]\nseal = [\"client_id\"]\n");
     fs::write(home.join("config.toml"), sealed).unwrap();
-    // Two commits, so that segments of two ages hold the id.
+    // Two commits, so that two segments contain the id.
     for round in 0..2 {
-        bench.append(round);
-        program::expect(&mut bench.command(&["--no-ui", "--once"]), 0);
+        fixture.append(round);
+        program::expect(&mut fixture.command(&["--no-ui", "--once"]), 0);
     }
     let (state, kept) = (home.join("state"), home.join("kept"));
     fs::rename(&state, &kept).unwrap();
@@ -230,24 +232,24 @@ fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
         for number in 1.. {
             let copied = Command::new("cp").arg("-a").args([&kept, &state]).status().unwrap();
             assert!(copied.success());
-            let killed = bench.killed_at(call, number, &erase).is_some();
+            let killed = fixture.killed_at(call, number, &erase).is_some();
             let archive = Reader::open(&state.join("archive")).unwrap();
             if archive.snapshot().unwrap().deleted() > 0 {
                 cut_short += 1;
-                let said = program::run(&mut bench.command(&erase[..3]));
-                let said = program::text(&said.stdout) + &program::text(&said.stderr);
+                let messages = program::run(&mut fixture.command(&erase[..3]));
+                let messages = program::text(&messages.stdout) + &program::text(&messages.stderr);
                 assert!(
-                    said.contains("of any id, marked as deleted, still in its files"),
-                    "{said}"
+                    messages.contains("of any id, marked as deleted, still in its files"),
+                    "{messages}"
                 );
-                assert!(!said.contains("no events found"), "{said}");
+                assert!(!messages.contains("no events found"), "{messages}");
             }
             if killed {
                 kills += 1;
-                program::expect(&mut bench.command(&erase), 0);
+                program::expect(&mut fixture.command(&erase), 0);
             }
             let snapshot = archive.snapshot().unwrap();
-            let others = bench.lines - bench.lines / 5;
+            let others = fixture.lines - fixture.lines / 5;
             assert_eq!((snapshot.events(), snapshot.deleted()), (others, 0), "{call} {number}");
             let files = fs::read_dir(state.join("archive")).unwrap();
             let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());

@@ -1,43 +1,44 @@
-//! Whoever says stop is obeyed, whatever a blocking call waits for.
+//! A request to stop is obeyed even while a thread is in a blocking call.
 
 use std::io::Read;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, line, lines};
 use crate::fake_elasticsearch::FakeElasticsearch;
+use crate::fixture::{Fixture, line, lines};
 use crate::program::{Engine, archived, logwarden, send_signal, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// As `logwarden --no-ui --to stdout | less`: the reader has stopped reading, the pipe is full, a write hangs.
-struct Stuck {
+/// Like `logwarden --no-ui --to stdout | less`: the reader has stopped reading, the pipe is full, a write blocks.
+struct BlockedProgram {
     child: Child,
     _pipe: ChildStdout,
-    bench: Bench,
+    fixture: Fixture,
 }
 
-impl Stuck {
-    fn start() -> Stuck {
-        let bench = Bench::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
-        bench.append("a.log", &lines(1, 0..5_000));
-        let mut command = bench.command(&[]);
-        let said = std::fs::File::create(bench.path("said")).unwrap();
-        let mut child = command.stdout(Stdio::piped()).stderr(said).spawn().expect("it starts");
+impl BlockedProgram {
+    fn start() -> BlockedProgram {
+        let fixture =
+            Fixture::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
+        fixture.append("a.log", &lines(1, 0..5_000));
+        let mut command = fixture.command(&[]);
+        let messages = std::fs::File::create(fixture.path("messages")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(messages).spawn().expect("it starts");
         let pipe = child.stdout.take().expect("it is a pipe");
         let size = rustix::pipe::fcntl_getpipe_size(&pipe).unwrap() as u64;
-        // The last page may be filled in part.
+        // The last page may be partly filled.
         let full = || rustix::io::ioctl_fionread(&pipe).unwrap() + 4096 > size;
-        wait_for("a write that hangs", PATIENCE, || full().then_some(()));
-        Stuck { child, _pipe: pipe, bench }
+        wait_for("a write that blocks", PATIENCE, || full().then_some(()));
+        BlockedProgram { child, _pipe: pipe, fixture }
     }
 
     fn signal(&self) {
         send_signal(self.child.id(), "TERM");
     }
 
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.bench.path("said")).unwrap()
+    fn messages(&self) -> String {
+        std::fs::read_to_string(self.fixture.path("messages")).unwrap()
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -45,7 +46,7 @@ impl Stuck {
     }
 }
 
-impl Drop for Stuck {
+impl Drop for BlockedProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -53,19 +54,19 @@ impl Drop for Stuck {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_is_waited_for_some_seconds() {
-    let mut stuck = Stuck::start();
+fn a_stop_waits_some_seconds_for_a_pipe_without_a_reader() {
+    let mut stuck = BlockedProgram::start();
     stuck.signal();
     assert!(stuck.ended().success());
-    assert!(!stuck.said().contains("stopped immediately"), "{}", stuck.said());
+    assert!(!stuck.messages().contains("stopped immediately"), "{}", stuck.messages());
 }
 
 #[test]
-fn a_second_signal_waits_for_no_pipe() {
-    let mut stuck = Stuck::start();
+fn a_second_signal_does_not_wait_for_a_pipe() {
+    let mut stuck = BlockedProgram::start();
     let asked = Instant::now();
     stuck.signal();
-    // Those within a second of it are the same one.
+    // Signals within one second of the first count as one.
     for more in 1..=4 {
         wait_for("the next one", PATIENCE, || {
             (asked.elapsed() > Duration::from_millis(1_500) * more).then_some(())
@@ -76,32 +77,33 @@ fn a_second_signal_waits_for_no_pipe() {
         stuck.signal();
     }
     assert!(stuck.ended().success());
-    assert!(stuck.said().contains("stopped immediately"), "{}", stuck.said());
+    assert!(stuck.messages().contains("stopped immediately"), "{}", stuck.messages());
 }
 
-/// timeout(1) sends one to the program and one to its group.
+/// timeout(1) sends one signal to the program and one to its group.
 #[test]
-fn two_signals_in_a_row_are_one() {
+fn two_signals_in_a_row_count_as_one() {
     let home = tempfile::tempdir().unwrap();
     let log = home.path().join("app.log");
     std::fs::write(&log, lines(1, 0..100)).unwrap();
     let state = home.path().join("state");
     let engine = Engine::start(home.path(), &state, &[&log]);
-    wait_for("it is at work", PATIENCE, || engine.said().contains("1 file,").then_some(()));
+    wait_for("the engine", PATIENCE, || engine.messages().contains("1 file,").then_some(()));
     send_signal(engine.id(), "TERM");
-    let said = home.path().join("engine.stderr");
+    let messages = home.path().join("engine.stderr");
     assert!(engine.terminate().success());
-    let said = std::fs::read_to_string(said).unwrap();
-    assert!(!said.contains("stopped immediately"), "{said}");
+    let messages = std::fs::read_to_string(messages).unwrap();
+    assert!(!messages.contains("stopped immediately"), "{messages}");
 }
 
-/// As `logwarden … | head -1`.
+/// Like `logwarden … | head -1`.
 #[test]
-fn a_reader_that_goes_away_is_named_and_is_the_end() {
+fn a_closed_reader_is_reported_and_ends_the_program() {
     for once in [&[][..], &["--once"]] {
-        let bench = Bench::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
-        bench.append("a.log", &lines(1, 0..50_000));
-        let mut command = bench.command(once);
+        let fixture =
+            Fixture::new("enabled = false\nurls = [\"http://localhost:1\"]\n[sink.stdout]");
+        fixture.append("a.log", &lines(1, 0..50_000));
+        let mut command = fixture.command(once);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut first = [0; 100];
@@ -109,16 +111,16 @@ fn a_reader_that_goes_away_is_named_and_is_the_end() {
         output.read_exact(&mut first).unwrap();
         drop(output);
         let ended = child.wait_with_output().unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert!(ended.status.success(), "{said}");
-        assert!(said.contains("standard output was closed by its reader"), "{said}");
-        assert!(!said.contains("next try"), "{said}");
+        let messages = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success(), "{messages}");
+        assert!(messages.contains("standard output was closed by its reader"), "{messages}");
+        assert!(!messages.contains("next try"), "{messages}");
     }
 }
 
-/// As `logwarden … 2>&1 | head -1`: nothing of what it is to do depends on who listens.
+/// Like `logwarden … 2>&1 | head -1`: the work does not depend on a reader of standard error.
 #[test]
-fn a_standard_error_that_is_gone_changes_nothing() {
+fn a_closed_standard_error_changes_nothing() {
     let home = tempfile::tempdir().unwrap();
     let (log, state) = (home.path().join("app.log"), home.path().join("state"));
     std::fs::write(&log, lines(1, 0..100)).unwrap();
@@ -138,25 +140,25 @@ fn a_standard_error_that_is_gone_changes_nothing() {
     }
 }
 
-/// As Ctrl-S on the terminal, or `2>&1 >/dev/null | a program that reads nothing`.
+/// Like Ctrl-S on the terminal, or `2>&1 >/dev/null | a program that reads nothing`.
 #[test]
-fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+fn a_standard_error_without_a_reader_blocks_nothing() {
     for signals in [1, 2] {
         let fake = FakeElasticsearch::start();
-        let bench = Bench::new(&format!("urls = [\"{}\"]", fake.url()));
-        bench.append("a.log", &lines(1, 0..10));
+        let fixture = Fixture::new(&format!("urls = [\"{}\"]", fake.url()));
+        fixture.append("a.log", &lines(1, 0..10));
         let (unread, full) = std::io::pipe().unwrap();
         fill(&full);
-        let mut command = bench.command(&["--log-level", "debug"]);
+        let mut command = fixture.command(&["--log-level", "debug"]);
         let mut child = command.stdout(Stdio::null()).stderr(full).spawn().expect("it starts");
         let arrived = |count| {
             wait_for("every line", PATIENCE, || (fake.count() >= count).then_some(()));
         };
         arrived(10);
-        // A name that no server takes: that it is changed is said where it is encoded.
-        bench.append("a.log", &line(1, 10).replace("\"message\"", "\"a..b\":1,\"message\""));
+        // Servers reject this field name; the encoder reports that it changes it.
+        fixture.append("a.log", &line(1, 10).replace("\"message\"", "\"a..b\":1,\"message\""));
         arrived(11);
-        bench.append("a.log", &lines(1, 11..60));
+        fixture.append("a.log", &lines(1, 11..60));
         arrived(60);
         let asked = Instant::now();
         send_signal(child.id(), "TERM");
@@ -179,7 +181,7 @@ fn a_standard_error_that_nobody_reads_holds_nothing_up() {
             });
             ended.unwrap_or_else(|| {
                 let _ = child.kill();
-                panic!("it has not ended: {:?}", child.wait());
+                panic!("it is still running: {:?}", child.wait());
             })
         });
         assert!(ended.success(), "{ended}");
@@ -187,7 +189,7 @@ fn a_standard_error_that_nobody_reads_holds_nothing_up() {
     }
 }
 
-/// No byte more can be written to it without waiting.
+/// Fills the pipe, so that the next write blocks.
 fn fill(pipe: &std::io::PipeWriter) {
     let flags = rustix::fs::fcntl_getfl(pipe).unwrap();
     rustix::fs::fcntl_setfl(pipe, flags | rustix::fs::OFlags::NONBLOCK).unwrap();

@@ -84,7 +84,7 @@ impl Screen {
     fn wait_until_it_shows(&self, text: &str) {
         let started = std::time::Instant::now();
         while !self.shows().contains(text) {
-            assert!(started.elapsed() < PATIENCE, "{text:?} is not on:\n{}", self.shows());
+            assert!(started.elapsed() < PATIENCE, "{text:?} is not shown on:\n{}", self.shows());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -270,8 +270,11 @@ fn s44_one_engine_per_state_directory_but_a_screen_always_opens() {
         program::logwarden(home).args(["--no-ui", "--state-dir"]).arg(&state).arg(&path),
     );
     assert_eq!(second.status.code(), Some(4));
-    let said = program::text(&second.stderr);
-    assert!(said.contains(&engine.id().to_string()) && said.contains("state"), "{said}");
+    let messages = program::text(&second.stderr);
+    assert!(
+        messages.contains(&engine.id().to_string()) && messages.contains("state"),
+        "{messages}"
+    );
 
     let mut screen = Screen::open(home, 24, 80, &[&path]);
     screen.wait_until_it_shows("event 199");
@@ -285,7 +288,7 @@ fn s44_one_engine_per_state_directory_but_a_screen_always_opens() {
 fn an_engine_that_cannot_start_is_reported_on_the_screen() {
     let home = tempfile::tempdir().unwrap();
     let log = sample(home.path());
-    // Its file output could be at work; its archive cannot be opened.
+    // Its file output would work; its archive cannot be opened.
     let settings = home.path().join("settings.toml");
     let sinks = "[sink.archive]\nkind = \"archive\"\n[sink.out]\nkind = \"file\"\npath = \"out\"\n";
     std::fs::write(&settings, sinks).unwrap();
@@ -302,7 +305,7 @@ fn an_engine_that_cannot_start_is_reported_on_the_screen() {
         let drawn = program::text(&screen.drawn.lock().unwrap());
         drawn.contains("nothing was shipped and no alert rule was evaluated").then_some(())
     });
-    assert!(!home.path().join("out").exists(), "no sink is at work");
+    assert!(!home.path().join("out").exists(), "no sink is running");
 }
 
 #[test]
@@ -311,9 +314,9 @@ fn without_a_terminal_it_names_the_alternatives() {
     let path = sample(scratch.path());
     let output = program::run(program::logwarden(scratch.path()).arg(&path));
     assert_eq!(output.status.code(), Some(2));
-    let said = program::text(&output.stderr);
+    let messages = program::text(&output.stderr);
     for hint in ["--no-ui", "search", "parse"] {
-        assert!(said.contains(hint), "{said}");
+        assert!(messages.contains(hint), "{messages}");
     }
     assert!(!scratch.path().join("state").join("archive").exists(), "nothing may be shipped");
 }
@@ -352,7 +355,7 @@ fn time_to_first_screen(home: &Path, path: &Path) -> Duration {
     took
 }
 
-/// How long it takes is a figure for docs/PERFORMANCE.md; what it reads for that is counted in `screen::pace`.
+/// The duration is a figure for docs/PERFORMANCE.md; `screen::pace` counts the bytes read.
 #[test]
 fn a_gigabyte_is_shown_from_its_end() {
     let scratch = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The house keeps its own rules: layers, crates, licences, sizes.
+//! Rules for the source code: layers of modules, crates, licences, sizes of files and functions.
 
 mod circles;
 mod code;
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A module imports only from rows above its own. Modules of one row do not import each other.
+/// A module imports only from rows above its own. Modules of one row do not import from each other.
 const LAYERS: &[&[&str]] = &[
     &["base"],
     &["event"],
@@ -90,7 +90,7 @@ fn a_module_imports_only_from_the_layers_below_it() {
         if parts.next().is_none() {
             continue; // main.rs and lib.rs
         }
-        let row = row_of(&module).unwrap_or_else(|| panic!("{module} stands in no layer"));
+        let row = row_of(&module).unwrap_or_else(|| panic!("{module} is in no layer"));
         for import in imports(&std::fs::read_to_string(&path).unwrap()) {
             if import == module {
                 continue;
@@ -102,11 +102,11 @@ fn a_module_imports_only_from_the_layers_below_it() {
             }
         }
     }
-    assert!(wrong.is_empty(), "against the layers:\n  {}", wrong.join("\n  "));
+    assert!(wrong.is_empty(), "imports against the layers:\n  {}", wrong.join("\n  "));
 }
 
 #[test]
-fn the_reader_of_imports_sees_groups() {
+fn imports_in_groups_are_found() {
     let seen =
         imports("use crate::{base::Clock, event::{Batch, Event}, follow};\nuse crate::ui::x;");
     let wanted: BTreeSet<String> =
@@ -136,11 +136,11 @@ fn unsafe_and_leftovers_are_absent() {
     }
 }
 
-/// They panic where standard output or standard error is gone: `base::stderr` is there instead.
+/// These panic if standard output or standard error is closed; use `base::stderr` instead.
 const BANNED: [&str; 4] = ["eprintln!(", "eprint!(", "println!(", "print!("];
 
 #[test]
-fn nothing_writes_where_a_closed_terminal_would_be_a_panic() {
+fn nothing_writes_with_macros_that_panic_on_a_closed_terminal() {
     let mut wrong = Vec::new();
     let is_tests = |path: &PathBuf| path.iter().any(|part| part == "tests" || part == "tests.rs");
     for path in sources(&root().join("src")).into_iter().filter(|path| !is_tests(path)) {
@@ -158,12 +158,12 @@ fn nothing_writes_where_a_closed_terminal_would_be_a_panic() {
     assert!(wrong.is_empty(), "write with base::stderr:\n  {}", wrong.join("\n  "));
 }
 
-/// Past this a file has two subjects.
+/// A longer file has two subjects.
 const LONGEST_FILE: usize = 400;
 /// The same for a `tests.rs`, which is a list of cases.
 const LONGEST_TESTS: usize = 600;
 
-/// Prints how large files and functions are; fails past the ends of the house style.
+/// Prints the sizes of files and functions; fails above the limits.
 #[test]
 fn files_and_functions_stay_small() {
     let mut files = Vec::new();
@@ -225,7 +225,7 @@ fn function_lengths(text: &str, file: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What `deny.toml` says, held against what cargo would really link.
+/// Checks the crates that cargo links against `deny.toml`.
 #[test]
 fn no_banned_or_doubled_crate_and_no_unknown_licence() {
     let rules: toml::Table =
@@ -275,7 +275,7 @@ fn no_banned_or_doubled_crate_and_no_unknown_licence() {
             problems.push(format!("{name} is linked twice: {:?}", versions[name]));
         }
     }
-    assert!(versions.len() > 50, "metadata was not understood");
+    assert!(versions.len() > 50, "the metadata lists too few crates");
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 

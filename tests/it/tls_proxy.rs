@@ -1,5 +1,5 @@
-//! Speaks TLS before a server that does not, with whichever certificate the test wants. Those below `tls/` are
-//! of an authority made for these tests; their key protects nothing.
+//! A TLS proxy for a server without TLS, with a certificate that the test chooses. The certificates in `tls/` are
+//! issued by an authority made for these tests; their key protects nothing.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ pub struct TlsProxy {
     shown: Arc<Mutex<TlsAcceptor>>,
 }
 
-/// `ca.crt`, and what it signed.
+/// The path of `ca.crt`, or of a certificate that it signed.
 pub fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
 }
 
 impl TlsProxy {
-    /// Works as long as the process lives.
-    pub fn before(server: SocketAddr, certificate: &str) -> Self {
+    /// Runs until the process ends.
+    pub fn in_front_of(server: SocketAddr, certificate: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -36,7 +36,7 @@ impl TlsProxy {
                     let (stream, _) = listener.accept().await.unwrap();
                     let acceptor = serving.lock().unwrap().clone();
                     tokio::spawn(async move {
-                        // A client that refuses what it is shown is what many tests are about.
+                        // In many tests the client rejects the certificate, so errors are ignored.
                         let Ok(mut client) = acceptor.accept(stream).await else { return };
                         let mut server = TcpStream::connect(server).await.unwrap();
                         _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
@@ -51,7 +51,7 @@ impl TlsProxy {
         format!("https://localhost:{}", self.address.port())
     }
 
-    /// From the next connection on.
+    /// Uses this certificate from the next connection on.
     pub fn show(&self, certificate: &str) {
         *self.shown.lock().unwrap() = acceptor(certificate);
     }

@@ -1,4 +1,4 @@
-//! Actor says when it leaves: nobody, a person, a signal, the clock, or a count; for every sink or for one.
+//! The triggers of shipping: automatic, manual, a signal, a schedule or a count; for all sinks or for one.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use crate::rotation::{append, lines};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A log and two files that it is delivered to.
-struct Bench {
+/// A log that is delivered to two files.
+struct Fixture {
     home: TempDir,
 }
 
-impl Bench {
-    /// `settings`: other tables.
+impl Fixture {
+    /// `settings`: additional tables.
     fn new(settings: &str) -> Self {
-        let bench = Bench { home: TempDir::new().unwrap() };
-        let path = |name| bench.path(name).display().to_string();
+        let fixture = Fixture { home: TempDir::new().unwrap() };
+        let path = |name| fixture.path(name).display().to_string();
         let sink = |name| format!("[sink.{name}]\nkind = \"file\"\npath = \"{}\"\n", path(name));
         let source = format!("[source.app]\npaths = [\"{}\"]\n", path("app.log"));
         let config = format!("{source}{}{}{settings}\n", sink("one"), sink("two"));
-        fs::write(bench.path("config.toml"), config).unwrap();
-        append(&bench.path("app.log"), lines("a", 0..10).as_bytes());
-        bench
+        fs::write(fixture.path("config.toml"), config).unwrap();
+        append(&fixture.path("app.log"), lines("a", 0..10).as_bytes());
+        fixture
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -60,54 +60,54 @@ impl Bench {
 }
 
 #[test]
-fn by_hand_for_one_sink_by_signal_for_all() {
-    let bench = Bench::new("[ship]\nstart = \"manual\"");
-    let engine = bench.engine();
-    expect(&mut bench.command(&["ship", "now", "two"]), 0);
-    bench.until(0, 10);
-    append(&bench.path("app.log"), lines("a", 10..20).as_bytes());
+fn manual_for_one_sink_and_by_signal_for_all() {
+    let fixture = Fixture::new("[ship]\nstart = \"manual\"");
+    let engine = fixture.engine();
+    expect(&mut fixture.command(&["ship", "now", "two"]), 0);
+    fixture.until(0, 10);
+    append(&fixture.path("app.log"), lines("a", 10..20).as_bytes());
     send_signal(engine.id(), "USR1");
-    bench.until(20, 20);
-    expect(&mut bench.command(&["ship", "resume", "one"]), 0);
-    append(&bench.path("app.log"), lines("a", 20..30).as_bytes());
-    bench.until(30, 20);
-    expect(&mut bench.command(&["ship", "pause", "one"]), 0);
-    wait_for("the word of the pause", PATIENCE, || {
-        engine.said().contains("sink one was paused by logwarden ship").then_some(())
+    fixture.until(20, 20);
+    expect(&mut fixture.command(&["ship", "resume", "one"]), 0);
+    append(&fixture.path("app.log"), lines("a", 20..30).as_bytes());
+    fixture.until(30, 20);
+    expect(&mut fixture.command(&["ship", "pause", "one"]), 0);
+    wait_for("the notice about the pause", PATIENCE, || {
+        engine.messages().contains("sink one was paused by logwarden ship").then_some(())
     });
-    append(&bench.path("app.log"), lines("a", 30..40).as_bytes());
-    expect(&mut bench.command(&["ship", "now", "two"]), 0);
-    bench.until(30, 40);
-    let output = run(&mut bench.command(&["ship", "now", "three"]));
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("unknown sink: three; configured sinks: one, two"), "{said}");
+    append(&fixture.path("app.log"), lines("a", 30..40).as_bytes());
+    expect(&mut fixture.command(&["ship", "now", "two"]), 0);
+    fixture.until(30, 40);
+    let output = run(&mut fixture.command(&["ship", "now", "three"]));
+    let messages = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{messages}");
+    assert!(messages.contains("unknown sink: three; configured sinks: one, two"), "{messages}");
     assert!(engine.terminate().success());
-    let output = run(&mut bench.command(&["ship", "now"]));
+    let output = run(&mut fixture.command(&["ship", "now"]));
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("no engine is running"), "{}", text(&output.stderr));
 }
 
 #[test]
-fn one_sink_begins_by_hand_and_the_other_by_itself() {
-    let bench = Bench::new("[sink.one.ship]\nstart = \"manual\"");
-    let engine = bench.engine();
-    bench.until(0, 10);
-    append(&bench.path("app.log"), lines("a", 10..20).as_bytes());
-    bench.until(0, 20);
-    expect(&mut bench.command(&["ship", "now"]), 0);
-    bench.until(20, 20);
+fn one_sink_starts_manually_and_the_other_automatically() {
+    let fixture = Fixture::new("[sink.one.ship]\nstart = \"manual\"");
+    let engine = fixture.engine();
+    fixture.until(0, 10);
+    append(&fixture.path("app.log"), lines("a", 10..20).as_bytes());
+    fixture.until(0, 20);
+    expect(&mut fixture.command(&["ship", "now"]), 0);
+    fixture.until(20, 20);
     assert!(engine.terminate().success());
 }
 
 #[test]
-fn in_rounds_by_time_and_by_count() {
-    let bench = Bench::new("[ship]\nafter = 50\n[sink.two.ship]\nevery = \"500ms\"");
-    let engine = bench.engine();
-    bench.until(10, 10);
-    append(&bench.path("app.log"), lines("a", 10..50).as_bytes());
-    bench.until(10, 50);
-    append(&bench.path("app.log"), lines("a", 50..60).as_bytes());
-    bench.until(60, 60);
+fn in_passes_by_time_and_by_count() {
+    let fixture = Fixture::new("[ship]\nafter = 50\n[sink.two.ship]\nevery = \"500ms\"");
+    let engine = fixture.engine();
+    fixture.until(10, 10);
+    append(&fixture.path("app.log"), lines("a", 10..50).as_bytes());
+    fixture.until(10, 50);
+    append(&fixture.path("app.log"), lines("a", 50..60).as_bytes());
+    fixture.until(60, 60);
     assert!(engine.terminate().success());
 }

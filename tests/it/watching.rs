@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use logwarden::base::{Clock, SystemClock, Timestamp};
 use logwarden::event::Cursor;
 
-use crate::bench::resident;
+use crate::fixture::resident;
 use crate::program::{self, Engine, wait_for};
-use crate::rotation::{self, Bench, line, lines};
+use crate::rotation::{self, Fixture, line, lines};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -61,93 +61,93 @@ fn append(path: &Path, text: String) {
 }
 
 /// The number of rows of ended generations that the state keeps.
-fn kept(bench: &Bench) -> usize {
-    bench.store().generations().iter().filter(|row| row.ended.is_some()).count()
+fn kept(fixture: &Fixture) -> usize {
+    fixture.store().generations().iter().filter(|row| row.ended.is_some()).count()
 }
 
 /// Long enough for rows to be checked.
-fn an_hour_passes(bench: &mut Bench, clock: &SteppedClock, number: &mut usize) {
+fn an_hour_passes(fixture: &mut Fixture, clock: &SteppedClock, number: &mut usize) {
     clock.pass(HOUR);
-    bench.append("app.log", lines("a", *number..*number + 1));
+    fixture.append("app.log", lines("a", *number..*number + 1));
     *number += 1;
     let expected = *number;
-    bench.until("the next line", |bench| bench.consumer.events.len() >= expected + 5);
+    fixture.until("the next line", |fixture| fixture.consumer.events.len() >= expected + 5);
 }
 
 /// Two hours back and a year forward during reading: nothing is read again, and nothing is forgotten.
 #[test]
-fn s42_a_clock_that_steps_makes_nothing_come_again_and_forgets_nothing() {
+fn s42_clock_steps_repeat_nothing_and_forget_nothing() {
     let clock = SteppedClock::new();
-    let mut bench = Bench::new(&["*.log"]);
-    bench.append("app.log", lines("a", 0..5));
-    bench.append("over.log", lines("o", 0..5));
-    bench.open_with(clock.clone());
-    bench.until("both", |bench| bench.consumer.events.len() == 10);
-    fs::remove_file(bench.path("over.log")).unwrap();
+    let mut fixture = Fixture::new(&["*.log"]);
+    fixture.append("app.log", lines("a", 0..5));
+    fixture.append("over.log", lines("o", 0..5));
+    fixture.open_with(clock.clone());
+    fixture.until("both", |fixture| fixture.consumer.events.len() == 10);
+    fs::remove_file(fixture.path("over.log")).unwrap();
     let mut number = 5;
     for _ in 0..2 {
-        an_hour_passes(&mut bench, &clock, &mut number);
+        an_hour_passes(&mut fixture, &clock, &mut number);
     }
-    bench.until("the removed one is over", |bench| kept(bench) == 1);
+    fixture.until("the removed one is over", |fixture| kept(fixture) == 1);
     for step in 0..4 {
         match step {
             0 => clock.back(2 * HOUR),
             1 => clock.forward(YEAR),
             2 => clock.back(YEAR),
             _ => {
-                bench.close();
+                fixture.close();
                 clock.forward(YEAR);
-                bench.open_with(clock.clone());
+                fixture.open_with(clock.clone());
             }
         }
         for _ in 0..2 {
-            an_hour_passes(&mut bench, &clock, &mut number);
+            an_hour_passes(&mut fixture, &clock, &mut number);
         }
-        assert_eq!(kept(&bench), 1, "forgotten after step {step}");
+        assert_eq!(kept(&fixture), 1, "forgotten after step {step}");
     }
     let both = (0..number).map(|n| line("a", n)).chain((0..5).map(|n| line("o", n)));
-    bench.expect_lines(both);
+    fixture.expect_lines(both);
     // After 32 real days the row is removed.
     for _ in 0..32 {
         clock.forward(24 * HOUR);
-        an_hour_passes(&mut bench, &clock, &mut number);
+        an_hour_passes(&mut fixture, &clock, &mut number);
     }
-    bench.until("its row goes", |bench| kept(bench) == 0);
+    fixture.until("the removal of its row", |fixture| kept(fixture) == 0);
 }
 
 /// Saved bytes are removed when they are read, even long after the file's last growth.
 #[test]
-fn s29_what_was_kept_goes_when_it_is_read_however_late() {
+fn s29_saved_bytes_are_removed_once_they_are_read() {
     let clock = SteppedClock::new();
-    let mut bench = Bench::new(&["*.log"]);
-    bench.rescue = true;
-    bench.append("app.log", lines("a", 0..50));
-    bench.open_with(clock.clone());
-    bench.until("all", |bench| bench.consumer.events.len() == 50);
-    let row = bench.store().generations().remove(0);
+    let mut fixture = Fixture::new(&["*.log"]);
+    fixture.rescue = true;
+    fixture.append("app.log", lines("a", 0..50));
+    fixture.open_with(clock.clone());
+    fixture.until("all", |fixture| fixture.consumer.events.len() == 50);
+    let row = fixture.store().generations().remove(0);
     let cursor = |offset| Cursor { generation: row.id, offset };
-    bench.store().put_cursor("es", "*", cursor(0));
-    fs::remove_file(bench.path("app.log")).unwrap();
-    let kept = bench.directory.path().join("intake");
+    fixture.store().put_cursor("es", "*", cursor(0));
+    fs::remove_file(fixture.path("app.log")).unwrap();
+    let kept = fixture.directory.path().join("intake");
     let files = || fs::read_dir(&kept).map_or(0, Iterator::count);
-    bench.until("it is kept", |_| files() == 1);
+    fixture.until("it is kept", |_| files() == 1);
     for _ in 0..2 {
         clock.pass(HOUR);
-        bench.append("other.log", lines("o", 0..1));
+        fixture.append("other.log", lines("o", 0..1));
         std::thread::sleep(Duration::from_millis(300));
     }
     assert_eq!(files(), 1, "it is not read yet");
-    bench.store().put_cursor(
+    fixture.store().put_cursor(
         "es",
         "*",
         cursor(row.mark.offset.max(lines("a", 0..50).len() as u64)),
     );
     clock.pass(HOUR);
-    bench.until("it is removed", |_| files() == 0);
-    let rest = |bench: &Bench| bench.store().generation(row.id).unwrap().rest;
-    bench.until("the row knows", |bench| rest(bench).is_none());
-    bench.until("its notice to disappear", |bench| {
-        !bench.log().notices().iter().any(|notice| notice.text.contains("intake"))
+    fixture.until("it is removed", |_| files() == 0);
+    let rest = |fixture: &Fixture| fixture.store().generation(row.id).unwrap().rest;
+    fixture.until("the update of the row", |fixture| rest(fixture).is_none());
+    fixture.until("its notice to disappear", |fixture| {
+        !fixture.log().notices().iter().any(|notice| notice.text.contains("intake"))
     });
 }
 
@@ -198,7 +198,7 @@ fn s25_more_directories_than_the_kernel_watches() {
         append(&log(directory), lines("w", directory * 10 + 8..directory * 10 + 10));
     }
     wait_for("the new lines", PATIENCE, || archived(200));
-    assert!(engine.said().contains("by polling only"), "{}", engine.said());
+    assert!(engine.messages().contains("by polling only"), "{}", engine.messages());
     assert!(engine.terminate().success());
     let documents = program::documents(home, &state);
     let mut numbers: Vec<u64> =
@@ -234,7 +234,7 @@ impl Work {
     }
 }
 
-/// Ten thousand idle files cost next to nothing beside ten that grow.
+/// Ten thousand idle files cost almost nothing while ten others grow.
 #[test]
 fn s43_ten_thousand_idle_files_and_ten_hot_ones() {
     const IDLE: usize = 10_000;

@@ -1,20 +1,20 @@
-//! What a server refuses for good: why, and how it is delivered once that is mended.
+//! Events that a server rejects permanently: the reason is stored, and they are delivered once the cause is fixed.
 
 use logwarden::client::elasticsearch::Method;
 use serde_json::Value;
 
-use crate::bench::{Bench, lines};
 use crate::elasticsearch::Elasticsearch;
+use crate::fixture::{Fixture, lines};
 use crate::program;
 
-/// Exit code, standard output and what else it said.
-fn letters(bench: &Bench, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = program::run(bench.beside(&["dead-letters"]).args(arguments));
+/// Returns the exit code, standard output and standard error.
+fn letters(fixture: &Fixture, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = program::run(fixture.beside(&["dead-letters"]).args(arguments));
     (output.status.code(), program::text(&output.stdout), program::text(&output.stderr))
 }
 
-/// A number that is none, refused by its index; then the sink writes to one that takes it.
-pub fn are_delivered_when_the_mapping_is_mended(server: &Elasticsearch) {
+/// An index rejects a text as a number; then the sink writes to an index that accepts it.
+pub fn are_delivered_once_the_mapping_is_fixed(server: &Elasticsearch) {
     let mapped = |index: &str, kind: &str| {
         let body = format!(r#"{{"mappings":{{"properties":{{"number":{{"type":"{kind}"}}}}}}}}"#);
         server.ask(Method::Put, index, &body);
@@ -22,13 +22,13 @@ pub fn are_delivered_when_the_mapping_is_mended(server: &Elasticsearch) {
     mapped("narrow-2026", "long");
     mapped("wide-2026", "keyword");
     let sink = |index: &str| format!("urls = [\"{}\"]\nindex = \"{index}\"", server.url());
-    let bench = Bench::new(&sink("narrow-%Y"));
-    bench.append("a.log", &lines(1, 0..10));
+    let fixture = Fixture::new(&sink("narrow-%Y"));
+    fixture.append("a.log", &lines(1, 0..10));
     let bad = r#"{"time":"2026-11-20T10:00:00Z","message":"bad","writer":1,"number":"none"}"#;
-    bench.append("a.log", &format!("{bad}\n"));
-    assert_eq!(bench.once().0, Some(3));
+    fixture.append("a.log", &format!("{bad}\n"));
+    assert_eq!(fixture.once().0, Some(3));
 
-    let (_, out, _) = letters(&bench, &["show", "--json"]);
+    let (_, out, _) = letters(&fixture, &["show", "--json"]);
     let letter: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&letter["target"], &letter["status"]), (&"narrow-2026".into(), &400.into()));
     let kind = letter["type"].as_str().unwrap();
@@ -36,16 +36,16 @@ pub fn are_delivered_when_the_mapping_is_mended(server: &Elasticsearch) {
     let reason = letter["reason"].as_str().unwrap();
     assert!(reason.contains("failed to parse field [number] of type [long]"), "{reason}");
 
-    let (code, _, said) = letters(&bench, &["replay"]);
-    assert_eq!((code, said.contains("1 rejected again")), (Some(3), true), "{said}");
-    bench.configure(&sink("wide-%Y"));
-    let (code, _, said) = letters(&bench, &["replay"]);
-    assert_eq!((code, said.contains("1 delivered")), (Some(0), true), "{said}");
+    let (code, _, messages) = letters(&fixture, &["replay"]);
+    assert_eq!((code, messages.contains("1 rejected again")), (Some(3), true), "{messages}");
+    fixture.configure(&sink("wide-%Y"));
+    let (code, _, messages) = letters(&fixture, &["replay"]);
+    assert_eq!((code, messages.contains("1 delivered")), (Some(0), true), "{messages}");
     let documents = server.documents("wide-2026");
     assert_eq!(documents.len(), 1);
     assert_eq!(documents[0].1, letter["document"]);
     assert_eq!(
-        letters(&bench, &["list"]),
+        letters(&fixture, &["list"]),
         (Some(0), String::new(), "logwarden: no dead letters\n".into())
     );
     assert_eq!(server.count("narrow-2026"), 10);

@@ -1,5 +1,5 @@
-//! Every line reaches Elasticsearch once, whatever happens. The names in brackets are those of the table of
-//! faults in docs/DELIVERY.md.
+//! Every line reaches Elasticsearch once, despite failures. The names in brackets are those of the table of faults in
+//! docs/DELIVERY.md.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use logwarden::client::elasticsearch::Method;
 use tempfile::TempDir;
 
-use crate::bench::{self, Bench, lines};
 use crate::client_ids;
 use crate::dead_letters;
 use crate::elasticsearch::{
     Elasticsearch, OPENSEARCH, OPENSEARCH_3, PASSWORD, USER, certificates, java,
 };
 use crate::example;
+use crate::fixture::{self, Fixture, lines};
 use crate::odd_events;
 use crate::privacy;
 use crate::program::{self, wait_for};
@@ -36,7 +36,7 @@ fn elasticsearch_7_17() {
     all(&mut Elasticsearch::start("elasticsearch-7.17.29"));
 }
 
-/// Not every machine has a Java for it.
+/// Needs a Java that not every machine has.
 #[test]
 #[ignore = "needs a server: make test"]
 fn elasticsearch_9_1() {
@@ -52,7 +52,7 @@ fn opensearch_2_19() {
     all(&mut Elasticsearch::start(OPENSEARCH));
 }
 
-/// Not every machine has a Java for it.
+/// Needs a Java that not every machine has.
 #[test]
 #[ignore = "needs a server: make test"]
 fn opensearch_3_8() {
@@ -62,91 +62,91 @@ fn opensearch_3_8() {
     }
 }
 
-/// What every version must do, one after the other in indexes of their own.
+/// The tests for every version, one after the other, each with its own indexes.
 fn all(server: &mut Elasticsearch) {
     odd_events::arrive_changed_as_little_as_possible(server);
-    odd_events::that_would_be_refused_for_ever_hold_back_no_others(server);
+    odd_events::that_would_be_rejected_forever_block_no_others(server);
     odd_events::wait_for_an_index_at_its_field_limit(server);
     odd_events::wait_for_a_server_at_its_shard_limit(server);
     odd_events::of_an_index_without_a_primary_delay_no_others(server);
-    delivers_each_line_once_and_knows_it_again(server);
+    delivers_each_line_once_and_recognises_duplicates(server);
     prepares_the_server(server);
-    puts_a_bad_document_aside(server);
-    dead_letters::are_delivered_when_the_mapping_is_mended(server);
+    keeps_a_rejected_document_as_a_dead_letter(server);
+    dead_letters::are_delivered_once_the_mapping_is_fixed(server);
     client_ids::are_found_and_erased_by_their_tags(server);
-    example::ships_months_that_open_with_the_keys_alone(server);
+    example::ships_months_that_can_be_decrypted_with_the_keys_alone(server);
     privacy::holds_no_id_and_finds_events_by_their_tags(server);
-    privacy::finds_addresses_by_what_stands_for_them(server);
+    privacy::finds_addresses_by_their_stand_ins(server);
     takes_packed_bodies(server);
-    rollover::an_alias_gets_nothing_and_the_words_say_why(server);
-    rollover::a_rollover_between_a_lost_answer_and_its_repeat_doubles_nothing(server);
-    rollover::a_lost_answer_of_an_index_doubles_nothing(server);
-    waits_for_a_read_only_index_and_the_others_go_on(server);
-    loses_nothing_when_we_are_killed(server);
+    rollover::nothing_is_sent_to_an_alias_and_the_reason_is_reported(server);
+    rollover::a_rollover_between_a_lost_reply_and_the_retry_duplicates_nothing(server);
+    rollover::a_lost_reply_of_an_index_duplicates_nothing(server);
+    waits_for_a_read_only_index_while_the_others_continue(server);
+    loses_nothing_when_logwarden_is_killed(server);
     loses_nothing_when_the_server_is_killed(server);
 }
 
 fn assert_each_once(documents: &[(String, serde_json::Value)], writers: usize, numbers: usize) {
-    bench::assert_each_once(documents.iter().map(|(_, document)| document), writers, numbers);
+    fixture::assert_each_once(documents.iter().map(|(_, document)| document), writers, numbers);
 }
 
 fn sink(server: &Elasticsearch, index: &str) -> String {
     format!("urls = [\"{}\"]\nindex = \"{index}\"", server.url())
 }
 
-/// 409 counts as done: the same bytes in the same file have the same ids, also without the state.
-fn delivers_each_line_once_and_knows_it_again(server: &Elasticsearch) {
-    let bench = Bench::new(&sink(server, "once-%Y.%m.%d"));
-    bench.append("a.log", &lines(1, 0..2500));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(0), "{said}");
+/// 409 counts as delivered: the same bytes in the same file have the same ids, also without the state.
+fn delivers_each_line_once_and_recognises_duplicates(server: &Elasticsearch) {
+    let fixture = Fixture::new(&sink(server, "once-%Y.%m.%d"));
+    fixture.append("a.log", &lines(1, 0..2500));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     let documents = server.documents("once-*");
     assert_each_once(&documents, 1, 2500);
     let (index, document) = &documents[0];
     assert_eq!(index, "once-2026.11.20", "the event's own day");
     assert_eq!(document["log"]["level"], "info");
     assert_eq!(document["@timestamp"], "2026-11-20T10:00:00.000Z");
-    fs::remove_dir_all(bench.path("state")).unwrap();
-    bench.append("a.log", &lines(1, 2500..2600));
-    assert_eq!(bench.once().0, Some(0));
+    fs::remove_dir_all(fixture.path("state")).unwrap();
+    fixture.append("a.log", &lines(1, 2500..2600));
+    assert_eq!(fixture.once().0, Some(0));
     assert_each_once(&server.documents("once-*"), 1, 2600);
 }
 
 /// `compress = true`
 fn takes_packed_bodies(server: &Elasticsearch) {
-    let bench = Bench::new(&format!("{}\ncompress = true", sink(server, "packed")));
-    bench.append("a.log", &lines(1, 0..5000));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(0), "{said}");
+    let fixture = Fixture::new(&format!("{}\ncompress = true", sink(server, "packed")));
+    fixture.append("a.log", &lines(1, 0..5000));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents("packed"), 1, 5000);
 }
 
-/// The test distribution of Elasticsearch has no tokenizer but its own: the message says which setting to change.
+/// The test distribution of Elasticsearch lacks the default tokenizer: the message names the setting to change.
 fn prepares_the_server(server: &Elasticsearch) {
-    let bench = Bench::new(&sink(server, "prepared-%Y"));
-    let setup = |bench: &Bench| {
-        let mut command = program::logwarden(bench.home.path());
-        command.args(["setup", "elasticsearch", "--config"]).arg(bench.path("config.toml"));
+    let fixture = Fixture::new(&sink(server, "prepared-%Y"));
+    let setup = |fixture: &Fixture| {
+        let mut command = program::logwarden(fixture.home.path());
+        command.args(["setup", "elasticsearch", "--config"]).arg(fixture.path("config.toml"));
         let output = program::run(&mut command);
         (output.status.code(), program::text(&output.stdout) + &program::text(&output.stderr))
     };
-    let (code, said) = setup(&bench);
+    let (code, messages) = setup(&fixture);
     if !server.is_opensearch() {
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("analyzer = \"standard\""), "{said}");
-        bench.configure(&format!("{}\nanalyzer = \"standard\"", sink(server, "prepared-%Y")));
+        assert_eq!(code, Some(1), "{messages}");
+        assert!(messages.contains("analyzer = \"standard\""), "{messages}");
+        fixture.configure(&format!("{}\nanalyzer = \"standard\"", sink(server, "prepared-%Y")));
     }
     for _ in 0..2 {
-        let (code, said) = setup(&bench);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("prepared-*"), "{said}");
+        let (code, messages) = setup(&fixture);
+        assert_eq!(code, Some(0), "{messages}");
+        assert!(messages.contains("prepared-*"), "{messages}");
     }
-    // None of these distributions can delete by itself.
-    let keeping = Bench::new(&format!("{}\nkeep = \"30d\"", sink(server, "kept-%Y.%m.%d")));
-    let (code, said) = setup(&keeping);
-    assert_eq!((code, said.contains("remove `keep`")), (Some(1), true), "{said}");
-    bench.append("a.log", &lines(1, 0..10));
-    assert_eq!(bench.once().0, Some(0));
+    // None of these distributions can delete indexes automatically.
+    let keeping = Fixture::new(&format!("{}\nkeep = \"30d\"", sink(server, "kept-%Y.%m.%d")));
+    let (code, messages) = setup(&keeping);
+    assert_eq!((code, messages.contains("remove `keep`")), (Some(1), true), "{messages}");
+    fixture.append("a.log", &lines(1, 0..10));
+    assert_eq!(fixture.once().0, Some(0));
     let mapping = server.ask(Method::Get, "prepared-2026/_mapping", "");
     let properties = &mapping["prepared-2026"]["mappings"]["properties"];
     assert_eq!(properties["message"]["type"], "text");
@@ -154,18 +154,18 @@ fn prepares_the_server(server: &Elasticsearch) {
     assert_eq!(properties["event"]["properties"]["id"]["type"], "keyword");
 }
 
-/// [S31] and the field with two types.
-fn puts_a_bad_document_aside(server: &Elasticsearch) {
+/// [S31] A field with two types.
+fn keeps_a_rejected_document_as_a_dead_letter(server: &Elasticsearch) {
     server.ask(Method::Put, "typed", r#"{"mappings":{"properties":{"number":{"type":"long"}}}}"#);
-    let bench = Bench::new(&sink(server, "typed"));
-    bench.append("a.log", &lines(1, 0..250));
-    bench.append("a.log", "{\"message\":\"bad\",\"writer\":1,\"number\":\"no number\"}\n");
-    bench.append("a.log", &lines(1, 250..499));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("1 event dead-lettered"), "{said}");
+    let fixture = Fixture::new(&sink(server, "typed"));
+    fixture.append("a.log", &lines(1, 0..250));
+    fixture.append("a.log", "{\"message\":\"bad\",\"writer\":1,\"number\":\"no number\"}\n");
+    fixture.append("a.log", &lines(1, 250..499));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(3), "{messages}");
+    assert!(messages.contains("1 event dead-lettered"), "{messages}");
     assert_each_once(&server.documents("typed"), 1, 499);
-    let letters = bench.dead_letters();
+    let letters = fixture.dead_letters();
     assert_eq!(letters.len(), 1);
     let reason = letters[0]["reason"].as_str().unwrap();
     assert!(reason.contains("[number]"), "{reason}");
@@ -174,7 +174,7 @@ fn puts_a_bad_document_aside(server: &Elasticsearch) {
 }
 
 /// [S34, S45]
-fn waits_for_a_read_only_index_and_the_others_go_on(server: &Elasticsearch) {
+fn waits_for_a_read_only_index_while_the_others_continue(server: &Elasticsearch) {
     const MANY: usize = 15_000;
     for index in ["odd", "even"] {
         server.ask(Method::Put, index, "{}");
@@ -185,21 +185,21 @@ fn waits_for_a_read_only_index_and_the_others_go_on(server: &Elasticsearch) {
     };
     block(true);
     let route = "[[sink.es.route]]\nwhere = \"writer:1\"\nindex = \"odd\"";
-    let bench = Bench::new(&format!("{}\n{route}", sink(server, "even")));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&format!("{}\n{route}", sink(server, "even")));
+    let engine = fixture.engine();
     for part in (0..MANY).step_by(100) {
-        bench.append("a.log", &lines(1, part..part + 100));
-        bench.append("a.log", &lines(2, part..part + 100));
+        fixture.append("a.log", &lines(1, part..part + 100));
+        fixture.append("a.log", &lines(2, part..part + 100));
     }
     wait_for("the open index", PATIENCE, || (server.count("even") == MANY as u64).then_some(()));
     assert_eq!(server.count("odd"), 0);
-    wait_for("a plain word", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("read-only") || said.contains("block")).then_some(())
+    wait_for("the message", PATIENCE, || {
+        let messages = engine.messages();
+        (messages.contains("read-only") || messages.contains("block")).then_some(())
     });
     engine.kill();
-    bench.append("b.log", &lines(3, 0..MANY));
-    let engine = bench.engine();
+    fixture.append("b.log", &lines(3, 0..MANY));
+    let engine = fixture.engine();
     wait_for("the open index again", PATIENCE, || {
         (server.count("even") == 2 * MANY as u64).then_some(())
     });
@@ -210,14 +210,13 @@ fn waits_for_a_read_only_index_and_the_others_go_on(server: &Elasticsearch) {
     assert_each_once(&server.documents("even"), 2, MANY);
 }
 
-/// [S02] Killed at random moments while eight files grow, a line in the middle of being written among them.
-/// `make soak` does it 200 times.
-fn loses_nothing_when_we_are_killed(server: &Elasticsearch) {
+/// [S02] Killed at random moments while eight files grow, also in the middle of a line. `make soak` kills 200 times.
+fn loses_nothing_when_logwarden_is_killed(server: &Elasticsearch) {
     const WRITERS: usize = 8;
     let kills = std::env::var("LOGWARDEN_KILLS").ok().and_then(|text| text.parse().ok());
     let seed = program::seed("kills");
     let mut random = program::Random(seed);
-    let bench = Bench::new(&sink(server, "killed"));
+    let fixture = Fixture::new(&sink(server, "killed"));
     let stop = AtomicBool::new(false);
     let written = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
@@ -228,16 +227,16 @@ fn loses_nothing_when_we_are_killed(server: &Elasticsearch) {
                 for writer in 0..WRITERS {
                     let (name, text) = (format!("{writer}.log"), lines(writer, written..next));
                     let (first, rest) = text.split_at(random.below(text.len() as u64 + 1) as usize);
-                    bench.append(&name, first);
+                    fixture.append(&name, first);
                     std::thread::sleep(Duration::from_millis(random.below(4)));
-                    bench.append(&name, rest);
+                    fixture.append(&name, rest);
                 }
                 written = next;
             }
             written
         });
         for _ in 0..kills.unwrap_or(30) {
-            let engine = bench.engine();
+            let engine = fixture.engine();
             std::thread::sleep(Duration::from_millis(20 + random.below(500)));
             engine.kill();
         }
@@ -245,18 +244,19 @@ fn loses_nothing_when_we_are_killed(server: &Elasticsearch) {
         writing.join().unwrap()
     });
     let documents = server.documents("killed");
-    bench.assert_cursors_are_honest(documents.iter().map(|(_, document)| document));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(0), "{said}");
+    fixture
+        .assert_bytes_before_cursors_are_delivered(documents.iter().map(|(_, document)| document));
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(0), "{messages}");
     assert_each_once(&server.documents("killed"), WRITERS, written);
 }
 
-/// The server is killed in the middle of bulks and comes back; meanwhile nothing ends.
+/// The server is killed during bulks and restarted; the engine keeps running.
 fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
-    let bench = Bench::new(&sink(server, "restarted"));
-    let engine = bench.engine();
+    let fixture = Fixture::new(&sink(server, "restarted"));
+    let engine = fixture.engine();
     let writing = {
-        let path = bench.path("logs").join("a.log");
+        let path = fixture.path("logs").join("a.log");
         std::thread::spawn(move || {
             for part in 0..100 {
                 let text = lines(1, part * 200..part * 200 + 200);
@@ -268,9 +268,10 @@ fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
     };
     wait_for("the first events", PATIENCE, || (server.count("restarted") > 500).then_some(()));
     server.kill();
-    wait_for("a plain word", PATIENCE, || {
-        let said = engine.said();
-        (said.contains("cannot reach http") || said.contains("the connection to")).then_some(())
+    wait_for("the message", PATIENCE, || {
+        let messages = engine.messages();
+        (messages.contains("cannot reach http") || messages.contains("the connection to"))
+            .then_some(())
     });
     writing.join().unwrap();
     server.launch();
@@ -279,25 +280,25 @@ fn loses_nothing_when_the_server_is_killed(server: &mut Elasticsearch) {
     assert_each_once(&server.documents("restarted"), 1, 20_000);
 }
 
-/// [S28] Nobody answers at the start; the archive works all the same.
+/// [S28] The server is down at the start; the archive works anyway.
 #[test]
 #[ignore = "needs a server: make test"]
 fn a_server_that_is_not_there_yet() {
     let mut server = Elasticsearch::prepared("elasticsearch-8.15.0", false);
-    let bench = Bench::new(&format!("{}\n[sink.archive]", sink(&server, "late")));
-    bench.append("a.log", &lines(1, 0..300));
-    let engine = bench.engine();
-    let state = bench.path("state");
+    let fixture = Fixture::new(&format!("{}\n[sink.archive]", sink(&server, "late")));
+    fixture.append("a.log", &lines(1, 0..300));
+    let engine = fixture.engine();
+    let state = fixture.path("state");
     wait_for("the archive", PATIENCE, || {
-        (program::archived(bench.home.path(), &state, "*") == 300).then_some(())
+        (program::archived(fixture.home.path(), &state, "*") == 300).then_some(())
     });
-    assert!(engine.said().contains("cannot reach"), "{}", engine.said());
+    assert!(engine.messages().contains("cannot reach"), "{}", engine.messages());
     server.launch();
     wait_for("the server's copy", PATIENCE, || (server.count("late") == 300).then_some(()));
     assert!(engine.terminate().success());
 }
 
-/// [S35] [S36] A wrong authority, none, a wrong password, then all of them right: nothing is dropped.
+/// [S35] [S36] A wrong authority, none, a wrong password, then correct settings: no event is lost.
 #[test]
 #[ignore = "needs a server: make test"]
 fn tls_and_passwords() {
@@ -320,33 +321,36 @@ fn tls_and_passwords() {
             password.display()
         )
     };
-    let bench = Bench::new("urls = [\"http://localhost:1\"]");
-    let home = bench.home.path();
+    let fixture = Fixture::new("urls = [\"http://localhost:1\"]");
+    let home = fixture.home.path();
     password("wrong", home);
-    bench.append("a.log", &lines(1, 0..100));
+    fixture.append("a.log", &lines(1, 0..100));
     let other = others.path().join("ca.crt");
     for ca in [None, Some(other.as_path())] {
-        bench.configure(&settings(ca, home));
-        let (code, said) = bench.once();
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("not signed by a trusted authority"), "{said}");
+        fixture.configure(&settings(ca, home));
+        let (code, messages) = fixture.once();
+        assert_eq!(code, Some(1), "{messages}");
+        assert!(messages.contains("not signed by a trusted authority"), "{messages}");
     }
     let pinned = |fingerprint: &str| {
-        bench.configure(&format!("{}ca_fingerprint = \"{fingerprint}\"", settings(None, home)));
+        fixture.configure(&format!("{}ca_fingerprint = \"{fingerprint}\"", settings(None, home)));
     };
     pinned(&"ab".repeat(32));
-    let (code, said) = bench.once();
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("none of its certificates has the configured ca_fingerprint"), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!(code, Some(1), "{messages}");
+    assert!(
+        messages.contains("none of its certificates has the configured ca_fingerprint"),
+        "{messages}"
+    );
     pinned(&server.fingerprint());
-    assert!(bench.once().1.contains("rejects the user name"), "trusted, but not let in");
-    bench.configure(&settings(Some(&server.ca()), home));
-    let engine = bench.engine();
-    wait_for("a plain word", PATIENCE, || {
-        engine.said().contains("rejects the user name").then_some(())
+    assert!(fixture.once().1.contains("rejects the user name"), "trusted, but not authorized");
+    fixture.configure(&settings(Some(&server.ca()), home));
+    let engine = fixture.engine();
+    wait_for("the message", PATIENCE, || {
+        engine.messages().contains("rejects the user name").then_some(())
     });
-    assert!(!engine.said().contains("wrong"), "{}", engine.said());
-    // Taken up without a restart.
+    assert!(!engine.messages().contains("wrong"), "{}", engine.messages());
+    // The new password is used without a restart.
     password(PASSWORD, home);
     wait_for("everything", PATIENCE, || (server.count("secure") == 100).then_some(()));
     assert!(engine.terminate().success());

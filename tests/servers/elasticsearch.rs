@@ -1,4 +1,4 @@
-//! A real Elasticsearch or OpenSearch on a free port, in a directory of its own, gone when dropped.
+//! A real Elasticsearch or OpenSearch on a free port, in a directory of its own; stopped and deleted when dropped.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -22,7 +22,7 @@ pub const OPENSEARCH: &str = "opensearch-2.19.1";
 pub const OPENSEARCH_3: &str = "opensearch-3.8.0";
 
 pub struct Elasticsearch {
-    /// As its directory is called: `elasticsearch-8.15.0`.
+    /// The name of its directory, such as `elasticsearch-8.15.0`.
     name: &'static str,
     pub scratch: TempDir,
     http: u16,
@@ -31,7 +31,7 @@ pub struct Elasticsearch {
     child: Option<Child>,
 }
 
-/// Where `.ci/servers` puts what it fetches.
+/// The directory of the servers that `.ci/servers` fetches.
 fn servers() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/servers");
     let output = Command::new(script).stderr(Stdio::inherit()).output().expect("bash");
@@ -53,7 +53,7 @@ fn run(command: &mut Command) {
     );
 }
 
-/// The home of the Java on the path, or of another that is installed, of this version at least.
+/// The home of the Java on the path, or of another installed Java, of at least this version.
 pub fn java(least: u32) -> Option<PathBuf> {
     let on_path = Command::new("sh").args(["-c", "readlink -f \"$(command -v java)\""]).output();
     let on_path = PathBuf::from(String::from_utf8(on_path.unwrap().stdout).unwrap().trim());
@@ -78,14 +78,14 @@ impl Elasticsearch {
         server
     }
 
-    /// TLS with a certificate of an authority of its own, and a password.
+    /// Starts it with TLS, with a certificate of its own authority, and with a password.
     pub fn start_secure(name: &'static str) -> Self {
         let mut server = Self::prepared(name, true);
         server.launch();
         server
     }
 
-    /// Not started yet: nobody answers at its address.
+    /// Not started yet: nothing listens at its address.
     pub fn prepared(name: &'static str, secure: bool) -> Self {
         let scratch = tempfile::Builder::new().prefix("es").tempdir_in("/tmp").unwrap();
         let (http, transport) = (free_port(), free_port());
@@ -96,7 +96,7 @@ impl Elasticsearch {
         server
     }
 
-    /// It comes with all of its modules, and runs as anybody.
+    /// OpenSearch contains all of its modules and runs as any user.
     pub fn is_opensearch(&self) -> bool {
         self.name.starts_with("opensearch-")
     }
@@ -112,7 +112,7 @@ impl Elasticsearch {
     fn configure(&self) {
         let (root, config) = (self.scratch.path(), self.config());
         run(Command::new("cp").arg("-r").arg(self.home().join("config")).arg(&config));
-        // These name directories in the home, which is shared and not ours to write in.
+        // These options name directories in the home, which is shared and must not be written to.
         let options = std::fs::read_to_string(config.join("jvm.options")).unwrap();
         let outside = |line: &&str| !line.contains("logs/") && !line.contains("HeapDump");
         let options: Vec<&str> = options.lines().filter(outside).collect();
@@ -136,7 +136,7 @@ impl Elasticsearch {
             certificates(&config.join("certs"));
         }
         std::fs::write(config.join("elasticsearch.yml"), settings).unwrap();
-        // Apart from the rest: version 9 lets nothing write to a directory that its configuration lies below.
+        // In a directory of its own: version 9 allows no writes to a directory that contains its configuration.
         std::fs::create_dir(root.join("tmp")).unwrap();
         self.own();
         if self.secure {
@@ -144,7 +144,7 @@ impl Elasticsearch {
         }
     }
 
-    /// Everything in the scratch directory belongs to whoever runs the server.
+    /// Makes the user that runs the server the owner of the scratch directory.
     fn own(&self) {
         if is_root() {
             run(Command::new("chown").args(["-R", "nobody"]).arg(self.scratch.path()));
@@ -173,7 +173,7 @@ impl Elasticsearch {
         command
     }
 
-    /// Its jars, started by a few lines of Java beside them.
+    /// Starts its jars through a few lines of Java in the same directory.
     fn opensearch(&self) -> Command {
         let least = if self.name == OPENSEARCH_3 { 21 } else { 17 };
         let mut command = Command::new(java(least).expect("a Java").join("bin/java"));
@@ -185,7 +185,7 @@ impl Elasticsearch {
         command
     }
 
-    /// `bin/elasticsearch-users`; a running server takes the change up within seconds.
+    /// Runs `bin/elasticsearch-users`; a running server applies the change within seconds.
     pub fn users(&self, arguments: &[&str]) {
         run(self.command("elasticsearch-users").args(arguments));
         self.own();
@@ -217,7 +217,7 @@ impl Elasticsearch {
         }
     }
 
-    /// As a power cut does it.
+    /// Ends it like a power cut.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let group = rustix::process::Pid::from_child(&child);
@@ -361,7 +361,7 @@ pub fn certificates(directory: &Path) {
         "x509 -req -days 30 -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -extfile san \
          -out server.crt",
     );
-    // The server shows its authority too, as one that was set up by itself does.
+    // The server sends its authority's certificate too, as an automatically configured server does.
     let chain = ["server.crt", "ca.crt"].map(|name| std::fs::read(directory.join(name)).unwrap());
     std::fs::write(directory.join("server.crt"), chain.concat()).unwrap();
 }

@@ -1,12 +1,12 @@
-//! Events that are good JSON, and that servers do not take as they are; and targets that take some events only.
+//! Valid JSON events that servers reject unless they are changed, and targets that accept only some events.
 
 use std::time::{Duration, Instant};
 
 use logwarden::client::elasticsearch::Method;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, lines};
 use crate::elasticsearch::Elasticsearch;
+use crate::fixture::{Fixture, lines};
 use crate::program::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ fn nested(open: &str, close: &str, depth: usize) -> String {
     open.repeat(depth) + "1" + &close.repeat(depth)
 }
 
-/// Each has a field of its own, so that none decides the type of another.
+/// Each has its own field, so that none determines the type of another.
 fn odd_members() -> Vec<String> {
     let names = [
         "_id",
@@ -80,19 +80,19 @@ fn odd_members() -> Vec<String> {
 }
 
 pub fn arrive_changed_as_little_as_possible(server: &Elasticsearch) {
-    let bench = Bench::new(&sink(server, "odd-events"));
+    let fixture = Fixture::new(&sink(server, "odd-events"));
     let members = odd_members();
     for (number, members) in members.iter().enumerate() {
         let time = "2026-11-20T10:00:00Z";
-        bench.append(
+        fixture.append(
             "a.log",
             &format!("{{\"time\":\"{time}\",\"message\":\"m\",\"writer\":1,\"number\":{number},{members}}}\n"),
         );
     }
-    let (code, said) = bench.once();
-    let letters: Vec<Value> = bench.dead_letters();
-    assert_eq!((code, letters), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("the field `_id` is sent as `fields._id`"), "{said}");
+    let (code, messages) = fixture.once();
+    let letters: Vec<Value> = fixture.dead_letters();
+    assert_eq!((code, letters), (Some(0), Vec::new()), "{messages}");
+    assert!(messages.contains("the field `_id` is sent as `fields._id`"), "{messages}");
     let documents = server.documents("odd-events");
     assert_eq!(documents.len(), members.len());
     let field = |name: &str| {
@@ -107,42 +107,42 @@ pub fn arrive_changed_as_little_as_possible(server: &Elasticsearch) {
     assert_eq!(field("_PID"), "x");
 }
 
-/// Also where a whole bulk is of them.
-pub fn that_would_be_refused_for_ever_hold_back_no_others(server: &Elasticsearch) {
+/// Also if a whole bulk consists of them.
+pub fn that_would_be_rejected_forever_block_no_others(server: &Elasticsearch) {
     let mapping = r#"{"mappings":{"properties":{"k":{"type":"keyword"},"n":{"type":"long"}}}}"#;
     server.ask(Method::Put, "refusing", mapping);
-    let bench = Bench::new(&sink(server, "refusing"));
+    let fixture = Fixture::new(&sink(server, "refusing"));
     let immense = "x".repeat(40_000);
     for number in 0..4 {
         let member = match number % 2 {
             0 => format!("\"k\":\"{immense}\""),
             _ => "\"n\":{\"a\":1}".to_owned(),
         };
-        bench.append(
+        fixture.append(
             "a.log",
             &format!("{{\"message\":\"bad\",\"writer\":1,\"number\":{number},{member}}}\n"),
         );
     }
-    let (code, said) = bench.once();
-    assert_eq!((code, bench.dead_letters().len()), (Some(3), 4), "{said}");
-    bench.append("a.log", &lines(1, 4..10));
-    let (_, said) = bench.once();
-    assert_eq!(server.count("refusing"), 6, "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, fixture.dead_letters().len()), (Some(3), 4), "{messages}");
+    fixture.append("a.log", &lines(1, 4..10));
+    let (_, messages) = fixture.once();
+    assert_eq!(server.count("refusing"), 6, "{messages}");
 }
 
 pub fn wait_for_an_index_at_its_field_limit(server: &Elasticsearch) {
     let limit = |limit: u32| json!({ "index.mapping.total_fields.limit": limit }).to_string();
     let made = format!("{{\"settings\":{}}}", limit(40));
     server.ask(Method::Put, "narrow-fields", &made);
-    let bench = Bench::new(&sink(server, "narrow-fields"));
+    let fixture = Fixture::new(&sink(server, "narrow-fields"));
     let members: Vec<String> = (0..60).map(|number| format!("\"f{number}\":1")).collect();
-    bench.append("a.log", &format!("{{\"message\":\"m\",\"writer\":1,{}}}\n", members.join(",")));
-    let (code, said) = bench.once();
-    assert_eq!((code, bench.dead_letters().len()), (Some(1), 0), "{said}");
-    assert!(said.contains("the index has reached a limit"), "{said}");
+    fixture.append("a.log", &format!("{{\"message\":\"m\",\"writer\":1,{}}}\n", members.join(",")));
+    let (code, messages) = fixture.once();
+    assert_eq!((code, fixture.dead_letters().len()), (Some(1), 0), "{messages}");
+    assert!(messages.contains("the index has reached a limit"), "{messages}");
     server.ask(Method::Put, "narrow-fields/_settings", &limit(1_000));
-    let (code, said) = bench.once();
-    assert_eq!((code, server.count("narrow-fields")), (Some(0), 1), "{said}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, server.count("narrow-fields")), (Some(0), 1), "{messages}");
 }
 
 pub fn wait_for_a_server_at_its_shard_limit(server: &Elasticsearch) {
@@ -151,14 +151,14 @@ pub fn wait_for_a_server_at_its_shard_limit(server: &Elasticsearch) {
         server.ask(Method::Put, "_cluster/settings", &body.to_string());
     };
     limit(json!(1));
-    let bench = Bench::new(&sink(server, "one-too-many"));
-    bench.append("a.log", &lines(1, 0..10));
-    let (code, said) = bench.once();
+    let fixture = Fixture::new(&sink(server, "one-too-many"));
+    fixture.append("a.log", &lines(1, 0..10));
+    let (code, messages) = fixture.once();
     limit(Value::Null);
-    assert_eq!((code, bench.dead_letters().len()), (Some(1), 0), "{said}");
-    assert!(said.contains("shards open"), "{said}");
-    let (code, said) = bench.once();
-    assert_eq!((code, server.count("one-too-many")), (Some(0), 10), "{said}");
+    assert_eq!((code, fixture.dead_letters().len()), (Some(1), 0), "{messages}");
+    assert!(messages.contains("shards open"), "{messages}");
+    let (code, messages) = fixture.once();
+    assert_eq!((code, server.count("one-too-many")), (Some(0), 10), "{messages}");
 }
 
 pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
@@ -170,18 +170,22 @@ pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
         nowhere,
     );
     let route = "[[sink.es.route]]\nwhere = \"writer:1\"\nindex = \"no-primary\"";
-    let bench = Bench::new(&format!("{}\n{route}", sink(server, "with-primary")));
-    bench.append("a.log", &lines(1, 0..2));
-    let engine = bench.engine();
-    wait_for("the first words", PATIENCE, || engine.said().contains("no primary").then_some(()));
+    let fixture = Fixture::new(&format!("{}\n{route}", sink(server, "with-primary")));
+    fixture.append("a.log", &lines(1, 0..2));
+    let engine = fixture.engine();
+    wait_for("the first message", PATIENCE, || {
+        engine.messages().contains("no primary").then_some(())
+    });
     let since = Instant::now();
-    bench.append("a.log", &lines(2, 0..50));
-    bench.append("a.log", &lines(1, 2..50));
+    fixture.append("a.log", &lines(2, 0..50));
+    fixture.append("a.log", &lines(1, 2..50));
     wait_for("the healthy index", PATIENCE, || (server.count("with-primary") == 50).then_some(()));
     assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
     let anywhere = r#"{"index.routing.allocation.require.box":null}"#;
     server.ask(Method::Put, "no-primary/_settings", anywhere);
-    wait_for("the mended index", 2 * PATIENCE, || (server.count("no-primary") == 50).then_some(()));
+    wait_for("the repaired index", 2 * PATIENCE, || {
+        (server.count("no-primary") == 50).then_some(())
+    });
     assert!(engine.terminate().success());
-    assert_eq!(bench.dead_letters().len(), 0);
+    assert_eq!(fixture.dead_letters().len(), 0);
 }

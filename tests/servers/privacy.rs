@@ -1,17 +1,17 @@
-//! The leak scan before a real server: what it holds, what its mapping names, what its search finds.
+//! The leak scan with a real server: its documents, its mapping and its search results.
 
 use logwarden::client::elasticsearch::Method;
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
 use crate::elasticsearch::Elasticsearch;
+use crate::fixture::Fixture;
 use crate::{leaks, program};
 
-/// Prepared by `logwarden setup`, and of a mapping that refuses some documents.
+/// The index is prepared by `logwarden setup`; its mapping rejects some documents.
 pub fn holds_no_id_and_finds_events_by_their_tags(server: &Elasticsearch) {
-    // Without the tokenizer that the test distributions lack.
+    // The test distributions lack the default tokenizer.
     let sink = format!("urls = [\"{}\"]\nindex = \"leaks\"\nanalyzer = \"standard\"", server.url());
-    let setup = Bench::new(&sink);
+    let setup = Fixture::new(&sink);
     program::expect(&mut setup.beside(&["setup", "elasticsearch"]), 0);
     let mapping = r#"{"mappings":{"properties":{"number":{"type":"long"}}}}"#;
     server.ask(Method::Put, "leaks", mapping);
@@ -24,7 +24,7 @@ pub fn holds_no_id_and_finds_events_by_their_tags(server: &Elasticsearch) {
         hits.iter().map(|hit| hit["_source"].clone()).collect()
     };
     let all = || search(json!({ "match_all": {} }));
-    let ids = leaks::none_behind_any_way_out(&sink, &all);
+    let ids = leaks::scan_all_outputs(&sink, &all);
     assert_eq!(all().len(), ids.len());
 
     let mapping = server.ask(Method::Get, "leaks/_mapping", "");
@@ -45,18 +45,18 @@ pub fn holds_no_id_and_finds_events_by_their_tags(server: &Elasticsearch) {
     }
 }
 
-/// An address that leaves as a hash is no address for the server: it is found in the keyword beside it.
-pub fn finds_addresses_by_what_stands_for_them(server: &Elasticsearch) {
+/// A hashed address is not an address for the server: it is found by the keyword field beside it.
+pub fn finds_addresses_by_their_stand_ins(server: &Elasticsearch) {
     let sink = format!(
         "urls = [\"{}\"]\nindex = \"addresses\"\nanalyzer = \"standard\"\n[privacy]\npseudonymise = [\"ip\"]",
         server.url()
     );
-    let bench = Bench::new(&sink);
-    program::expect(&mut bench.beside(&["setup", "elasticsearch"]), 0);
+    let fixture = Fixture::new(&sink);
+    program::expect(&mut fixture.beside(&["setup", "elasticsearch"]), 0);
     for last in 1..=3 {
-        bench.append("a.log", &format!("{{\"message\":\"m\",\"ip\":\"192.0.2.{last}\"}}\n"));
+        fixture.append("a.log", &format!("{{\"message\":\"m\",\"ip\":\"192.0.2.{last}\"}}\n"));
     }
-    assert_eq!(bench.once().0, Some(0));
+    assert_eq!(fixture.once().0, Some(0));
     assert_eq!(server.count("addresses"), 3);
     let ask = |body: Value| server.ask(Method::Post, "addresses/_search", &body.to_string());
     let all = ask(json!({}));

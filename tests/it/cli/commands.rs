@@ -1,9 +1,9 @@
-//! What one types at a shell: paths that are not there, standard input, regular expressions, slips in names.
+//! Command lines: missing paths, standard input, regular expressions, misspelled names.
 
 use super::*;
 
 #[test]
-fn a_path_that_is_not_there_is_code_2_in_every_command() {
+fn a_missing_path_is_code_2_in_every_command() {
     let program = Program::new();
     let file = program.write("web.log", WEB);
     for arguments in [
@@ -14,7 +14,7 @@ fn a_path_that_is_not_there_is_code_2_in_every_command() {
         &["search", "x", "none.log"],
         &["keys", "import", "2021_April", "none.log"],
     ] {
-        let outcome = program.run(arguments).exits(2).says("none.log: no such file");
+        let outcome = program.run(arguments).exits(2).reports("none.log: no such file");
         assert_eq!(outcome.out, "", "{arguments:?}");
     }
 }
@@ -35,7 +35,7 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
             .prints(&format!("ERROR sink out: {wrong}"));
         if !starts {
             let once = ["--no-ui", "--once"];
-            program.run(&[&global[..], &once[..]].concat()).exits(2).says(wrong);
+            program.run(&[&global[..], &once[..]].concat()).exits(2).reports(wrong);
         }
     };
     check("none/out.jsonl", "the directory none does not exist; create it: mkdir -p none", true);
@@ -46,10 +46,10 @@ fn check_and_start_refuse_a_file_sink_that_cannot_work() {
 }
 
 #[test]
-fn there_is_nothing_wrong_with_no_key_yet() {
+fn having_no_key_yet_is_not_an_error() {
     let program = Program::new();
     for command in ["list", "check"] {
-        program.run(&["keys", command, "--state-dir", "durable"]).exits(0).says(
+        program.run(&["keys", command, "--state-dir", "durable"]).exits(0).reports(
             "no keys in durable/keys yet: the first key is created when an event is first sealed",
         );
     }
@@ -57,7 +57,7 @@ fn there_is_nothing_wrong_with_no_key_yet() {
 }
 
 #[test]
-fn standard_input_is_searched_as_it_comes() {
+fn standard_input_is_searched_as_it_arrives() {
     let program = Program::new();
     let search = |arguments: &[&str]| {
         let mut command = program.command(&[&["search"], arguments].concat());
@@ -70,11 +70,11 @@ fn standard_input_is_searched_as_it_comes() {
     assert_eq!(search(&["level>=warning", "-", "--limit", "1"]).exits(0).out.lines().count(), 1);
     assert_eq!(search(&["*", "-", "--newest"]).exits(0).out.lines().count(), 3);
     search(&["nothing", "-"]).exits(1);
-    search(&["x", "-", "web.log"]).exits(2).says("standard input cannot be combined with files");
+    search(&["x", "-", "web.log"]).exits(2).reports("standard input cannot be combined with files");
 }
 
 #[test]
-fn a_regular_expression_looks_at_the_record_in_files_and_at_what_is_kept_in_the_archive() {
+fn a_regular_expression_searches_the_record_in_files_and_the_stored_text_in_the_archive() {
     let program = Program::new();
     program
         .write("app.log", "{\"level\":\"error\",\"message\":\"took 17 ms\",\"page\":\"index\"}\n");
@@ -93,11 +93,11 @@ fn a_regular_expression_looks_at_the_record_in_files_and_at_what_is_kept_in_the_
         assert_eq!(count(query, &["app.log"]), files, "{query}");
         assert_eq!(count(query, &[]), archive, "{query}");
     }
-    program.run(&["search", "/(/", "app.log"]).exits(2).says("not a valid regular expression");
+    program.run(&["search", "/(/", "app.log"]).exits(2).reports("not a valid regular expression");
 }
 
 #[test]
-fn a_field_that_no_event_has_is_named_once_with_what_was_meant() {
+fn an_unknown_field_is_named_once_with_a_suggestion() {
     let program = Program::new();
     program.write("app.log", "{\"level\":\"error\",\"message\":\"x\",\"status\":500}\n");
     program.run(&["--no-ui", "--once", "app.log", "--state-dir", "durable"]).exits(0);
@@ -106,9 +106,9 @@ fn a_field_that_no_event_has_is_named_once_with_what_was_meant() {
             program.run(&[&["search", query, "--state-dir", "durable"], path].concat())
         };
         let outcome = search("levle:error or levle:fatal").exits(1);
-        let said: Vec<&str> = outcome.err.lines().collect();
-        assert_eq!(said, ["logwarden: no event has a field `levle`; did you mean `level`?"]);
-        search("stauts:500").exits(1).says("did you mean `status`?");
+        let messages: Vec<&str> = outcome.err.lines().collect();
+        assert_eq!(messages, ["logwarden: no event has a field `levle`; did you mean `level`?"]);
+        search("stauts:500").exits(1).reports("did you mean `status`?");
         assert_eq!(search("status:404").exits(1).err, "");
     }
 }
@@ -122,7 +122,7 @@ fn a_tilde_is_the_home_of_this_user() {
     program.run(&[&["check"], &global[..]].concat()).exits(0).prints("logs/app.log: readable");
     let config = program.write("own.toml", "[source.app]\npaths = [\"~bob/app.log\"]\n");
     let global = ["--config", &config, "--state-dir", "durable"];
-    program.run(&[&["check"], &global[..]].concat()).exits(2).says("the home of another user");
+    program.run(&[&["check"], &global[..]].concat()).exits(2).reports("the home of another user");
 }
 
 #[test]
@@ -133,5 +133,5 @@ fn binary_data_is_announced_before_it_is_delivered() {
     std::fs::write(program.path("data"), bytes).unwrap();
     program
         .run(&["--no-ui", "--once", "data", "--state-dir", "durable"])
-        .says("does not look like text; it is read as lines");
+        .reports("does not look like text; it is read as lines");
 }

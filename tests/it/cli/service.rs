@@ -1,4 +1,4 @@
-//! What a package and a service manager need of the program: manual pages, and the directory that it is given.
+//! The needs of packages and service managers: manual pages and a given state directory.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn each_command_has_a_manual_page() {
         assert!(pages.iter().any(|name| name == page), "{page} is not in {pages:?}");
     }
     program.write("occupied", "");
-    program.run(&["man", "--out", "occupied/man"]).exits(1).says("cannot create occupied/man");
+    program.run(&["man", "--out", "occupied/man"]).exits(1).reports("cannot create occupied/man");
 }
 
 #[test]

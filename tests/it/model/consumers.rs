@@ -11,17 +11,17 @@ use super::steps::Consumer;
 
 /// An event as a consumer took it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Got {
+pub struct TakenEvent {
     pub id: EventId,
     pub text: Vec<u8>,
     pub generation: GenerationId,
     pub bounds: (u64, u64),
-    pub taken: When,
+    pub taken: TakenAt,
 }
 
-/// When an event was taken.
+/// The moment at which an event was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct When {
+pub struct TakenAt {
     /// How often the state had been lost or replaced by an older one; ids may denote other streams after that.
     pub epoch: usize,
     /// How many streams existed.
@@ -38,21 +38,21 @@ pub struct Lost {
 
 #[derive(Debug, Default)]
 pub struct Pulled {
-    pub events: Vec<Got>,
+    pub events: Vec<TakenEvent>,
     pub lost: Vec<Lost>,
 }
 
 /// The read offsets of one consumer, kept as `sink::worker` keeps them.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct ReadPositions {
     pub offsets: BTreeMap<GenerationId, u64>,
     /// Cursors in generations that the log does not list yet.
     elsewhere: HashMap<GenerationId, u64>,
 }
 
-impl Reading {
+impl ReadPositions {
     fn begin(&mut self, cursors: impl Iterator<Item = (GenerationId, u64)>) {
-        *self = Reading { offsets: BTreeMap::new(), elsewhere: cursors.collect() };
+        *self = ReadPositions { offsets: BTreeMap::new(), elsewhere: cursors.collect() };
     }
 
     /// `marks`: the marks kept with the consumer's own cursors. Returns the generations whose mark does not match.
@@ -97,7 +97,7 @@ impl Reading {
         refuted
     }
 
-    fn pull(&mut self, log: &Log, most: usize, when: When) -> Result<Pulled, Failure> {
+    fn pull(&mut self, log: &Log, most: usize, when: TakenAt) -> Result<Pulled, Failure> {
         let mut pulled = Pulled::default();
         for (&generation, offset) in &mut self.offsets {
             while pulled.events.len() < most {
@@ -129,8 +129,8 @@ impl Reading {
     }
 }
 
-fn got(event: &Event<'_>, when: When) -> Got {
-    Got {
+fn got(event: &Event<'_>, when: TakenAt) -> TakenEvent {
+    TakenEvent {
         id: event.id(),
         text: event.text().to_vec(),
         generation: event.batch.generation.id,
@@ -142,10 +142,10 @@ fn got(event: &Event<'_>, when: When) -> Got {
 /// Keeps its cursors in the state and one document per event id.
 #[derive(Debug, Default)]
 pub struct Elastic {
-    pub reading: Reading,
-    pub documents: BTreeMap<EventId, Got>,
+    pub reading: ReadPositions,
+    pub documents: BTreeMap<EventId, TakenEvent>,
     /// Every event sent, repetitions included.
-    pub attempts: Vec<Got>,
+    pub attempts: Vec<TakenEvent>,
 }
 
 impl Elastic {
@@ -159,7 +159,7 @@ impl Elastic {
         log: &Log,
         store: &Store,
         most: usize,
-        when: When,
+        when: TakenAt,
     ) -> Result<Pulled, Failure> {
         self.reading.discover(Consumer::Elastic, log, store, &HashMap::new());
         let pulled = self.reading.pull(log, most, when)?;
@@ -192,11 +192,11 @@ pub struct Position {
 /// Keeps its own positions and commits them together with the events.
 #[derive(Debug, Default)]
 pub struct Archive {
-    pub reading: Reading,
-    pub taken: Vec<Got>,
+    pub reading: ReadPositions,
+    pub taken: Vec<TakenEvent>,
     pub positions: BTreeMap<GenerationId, Position>,
     /// Taken but not committed yet.
-    added: Vec<Got>,
+    added: Vec<TakenEvent>,
     reached: HashMap<GenerationId, u64>,
 }
 
@@ -227,7 +227,7 @@ impl Archive {
         log: &Log,
         store: &Store,
         most: usize,
-        when: When,
+        when: TakenAt,
     ) -> Result<Pulled, Failure> {
         let marks = self.positions.iter().map(|(id, position)| (*id, position.mark)).collect();
         for generation in self.reading.discover(Consumer::Archive, log, store, &marks) {
@@ -245,7 +245,7 @@ impl Archive {
         Ok(pulled)
     }
 
-    /// Makes the events taken and the positions behind them durable together.
+    /// Makes the taken events and the positions after them durable together.
     pub fn commit(&mut self, store: &Store) {
         for (&generation, &offset) in &self.reading.offsets {
             let Some(row) = store.generation(generation) else { continue };
@@ -265,8 +265,8 @@ impl Archive {
         self.reached.clear();
     }
 
-    /// A kill discards what was not committed.
-    pub fn forget_what_was_added(&mut self) {
+    /// A kill discards uncommitted events.
+    pub fn forget_uncommitted_events(&mut self) {
         self.added.clear();
         self.reached.clear();
     }

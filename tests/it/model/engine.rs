@@ -1,4 +1,4 @@
-//! The log under test: opened, stopped, killed; its state copied, lost, put back; its time.
+//! Controls the log under test: opens, stops and kills it; copies, deletes and restores its state; advances its time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn settle(log: &Log, store: Store, known: Vec<Position>) {
     log.settle(store, known.collect());
 }
 
-/// A clock whose time passes only when the test says so. While the gate is closed, every other thread that asks for
+/// A clock whose time passes only when the test advances it. While the gate is closed, every other thread that reads
 /// the time blocks, so the follower does nothing between two steps.
 #[derive(Debug)]
 pub struct GateClock {
@@ -114,7 +114,7 @@ impl Sources {
 }
 
 /// The contents of a state directory.
-pub type Photo = BTreeMap<PathBuf, Vec<u8>>;
+pub type StateCopy = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A running log and its state.
 pub struct Engine {
@@ -189,10 +189,10 @@ impl Engine {
     }
 
     /// The state directory as a kill at this moment would leave it.
-    pub fn photo(&self) -> Photo {
-        let mut last = photo_of(&self.state);
+    pub fn copy_state(&self) -> StateCopy {
+        let mut last = copy_of_state(&self.state);
         loop {
-            let next = photo_of(&self.state);
+            let next = copy_of_state(&self.state);
             if next == last {
                 return next;
             }
@@ -204,13 +204,13 @@ impl Engine {
         self.log.stop();
     }
 
-    /// Stops as a kill would: whatever the stop writes is undone.
+    /// Stops as a kill would: all writes of the stop are undone.
     pub fn kill(self) {
-        let (photo, state) = (self.photo(), self.state.clone());
+        let (copied, state) = (self.copy_state(), self.state.clone());
         self.clock.open(true);
         self.log.stop();
         drop(self);
-        put_back(&state, &photo);
+        put_back(&state, &copied);
     }
 }
 
@@ -219,7 +219,7 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
     loop {
         match Store::open(directory) {
             Ok((store, notices)) if notices.is_empty() => return Ok(store),
-            // A process that another test has just started holds a copy of our lock for a moment.
+            // A process that another test has just started holds a copy of this lock for a moment.
             Err(StateError::Owned { .. }) if began.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -228,25 +228,25 @@ fn open_store(directory: &Path) -> Result<Store, Failure> {
     }
 }
 
-pub fn photo_of(directory: &Path) -> Photo {
-    let mut photo = Photo::new();
-    let Ok(entries) = fs::read_dir(directory) else { return photo };
+pub fn copy_of_state(directory: &Path) -> StateCopy {
+    let mut copied = StateCopy::new();
+    let Ok(entries) = fs::read_dir(directory) else { return copied };
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
         if path.is_dir() {
-            photo.extend(photo_of(&path));
+            copied.extend(copy_of_state(&path));
         } else if !path.ends_with("lock")
             && let Ok(bytes) = fs::read(&path)
         {
-            photo.insert(path, bytes);
+            copied.insert(path, bytes);
         }
     }
-    photo
+    copied
 }
 
-pub fn put_back(directory: &Path, photo: &Photo) {
+pub fn put_back(directory: &Path, copied: &StateCopy) {
     lose(directory);
-    for (path, bytes) in photo {
-        let directory = path.parent().expect("it lies in the directory");
+    for (path, bytes) in copied {
+        let directory = path.parent().expect("it is in the directory");
         logwarden::state::private_directory::make_directory(directory).unwrap();
         fs::write(path, bytes).unwrap();
     }

@@ -7,13 +7,13 @@ use super::steps::Consumer;
 pub enum Kind {
     Missing(Consumer),
     Twice(Consumer),
-    /// A line that could have been one event came as several.
+    /// A line that could have been one event was delivered as several.
     Split(Consumer),
     /// Fewer bytes were counted as lost than were destroyed.
     Uncounted(Consumer),
     /// More bytes were counted as lost than were destroyed.
     Overcounted(Consumer),
-    /// The log's totals are lower than the losses that the consumers were told of.
+    /// The log's totals are lower than the losses that were reported to the consumers.
     Unlisted,
     /// The log's total is higher, so the exit code reports a loss that did not happen.
     Overlisted,

@@ -53,7 +53,7 @@ fn check(name: &str, history: &History) -> Result<(), String> {
 }
 
 #[test]
-fn whatever_happens_to_files_and_state_every_line_comes_once() {
+fn random_histories_deliver_every_line_once() {
     if let Some(steps) = variable("LOGWARDEN_STEPS") {
         let history: History = steps.parse().unwrap();
         return check("LOGWARDEN_STEPS", &history).unwrap_or_else(|text| panic!("{text}"));

@@ -1,17 +1,17 @@
-//! What an operator does to files: every form of rotation that logrotate has, and saving in an editor.
+//! An operator's actions on files: every form of rotation that logrotate has, and saving in an editor.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::places::{Key, Sure};
+use super::places::{Certainty, Key};
 use super::steps::{Naming, Packing};
 use super::stream::StreamId;
 use super::world::{LOGS, World};
 use crate::compressed::{gzip, zstd};
 
-/// What happens to a log after it was copied.
-pub enum Then {
+/// The action on a log after it was copied.
+pub enum AfterCopy {
     Stay,
     Truncate,
     Delete,
@@ -42,7 +42,7 @@ impl World {
         self.note_gone(key);
         let running = self.running;
         let file = &mut self.files[key];
-        file.kept = if running { file.open } else { Sure::No };
+        file.kept = if running { file.open } else { Certainty::No };
     }
 
     fn copy_file(&mut self, key: Key, to: &Path) -> Key {
@@ -87,16 +87,16 @@ impl World {
     }
 
     /// Copies the log to its rotated name, then does `then` with the log.
-    pub fn copy(&mut self, log: usize, then: Then) {
+    pub fn copy(&mut self, log: usize, then: AfterCopy) {
         self.may_split(log);
         let Some(key) = self.current(log) else { return };
         let name = self.next_slot(log);
         let copy = self.copy_file(key, &name);
         self.logs[log].slots.insert(0, vec![copy]);
         match then {
-            Then::Stay => self.note_twins(key),
-            Then::Truncate => self.truncate(log),
-            Then::Delete => self.unlink(key),
+            AfterCopy::Stay => self.note_twins(key),
+            AfterCopy::Truncate => self.truncate(log),
+            AfterCopy::Delete => self.unlink(key),
         }
     }
 
@@ -151,7 +151,7 @@ impl World {
         let (Some(stream), len) = (self.files[key].stream, self.files[key].len) else { return };
         let stream = match self.files[key].place == self.streams[stream].home {
             true => stream,
-            // Nobody can tell what is added to a copy that lacks the end from the end.
+            // Bytes appended to a copy without the end cannot be distinguished from the end.
             false if len < self.streams[stream].len() => return,
             false => self.derived(stream, len),
         };
@@ -205,7 +205,7 @@ impl World {
         self.files[key].path = None;
         self.lost_its_name(key);
         // The new file is read on in its place, so the follower may close it.
-        self.files[key].kept = self.files[key].kept.min(Sure::Maybe);
+        self.files[key].kept = self.files[key].kept.min(Certainty::Maybe);
         let new = self.add_file(&path, Some(edited), self.streams[edited].len(), None);
         self.streams[edited].home = self.files[new].place;
         self.reopen(log);

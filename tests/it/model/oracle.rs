@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use logwarden::event::{EventId, GenerationId};
 
-use super::consumers::{Got, Lost};
+use super::consumers::{Lost, TakenEvent};
 use super::failure::{Failure, Kind};
 use super::steps::{Consumer, Paths};
 use super::stream::{Piece, StreamId};
@@ -24,26 +24,26 @@ use super::world::World;
 /// Events of one generation id within one epoch.
 type Group = (GenerationId, usize);
 
-/// What one consumer has of each piece: bytes [from, to), and in which event.
+/// The parts of each piece that one consumer has: bytes [from, to), and the event that holds them.
 type Cover = HashMap<usize, Vec<(usize, usize, EventId, Group)>>;
 
-/// What one consumer has taken, assigned to streams.
+/// The events that one consumer has taken, assigned to streams.
 pub struct Account<'a> {
     world: &'a World,
     consumer: Consumer,
     cover: Cover,
     pub streams: BTreeMap<Group, StreamId>,
     /// Groups that fit several streams, because they hold only the constant first line.
-    untold: HashSet<Group>,
+    ambiguous: HashSet<Group>,
 }
 
 impl<'a> Account<'a> {
     pub fn new(
         world: &'a World,
         consumer: Consumer,
-        events: &'a [&'a Got],
+        events: &'a [&'a TakenEvent],
     ) -> Result<Self, Failure> {
-        let mut groups: BTreeMap<Group, Vec<&Got>> = BTreeMap::new();
+        let mut groups: BTreeMap<Group, Vec<&TakenEvent>> = BTreeMap::new();
         for event in events {
             groups.entry((event.generation, event.taken.epoch)).or_default().push(event);
         }
@@ -52,11 +52,11 @@ impl<'a> Account<'a> {
             consumer,
             cover: Cover::new(),
             streams: BTreeMap::new(),
-            untold: HashSet::new(),
+            ambiguous: HashSet::new(),
         };
         let mut taken = HashSet::new();
         // Groups that fit one stream are assigned first, each of the others gets a stream that is left.
-        let mut open: Vec<(Group, &[&Got], Vec<StreamId>)> = groups
+        let mut open: Vec<(Group, &[&TakenEvent], Vec<StreamId>)> = groups
             .iter()
             .map(|(group, events)| (*group, &events[..], account.candidates(events)))
             .collect();
@@ -72,7 +72,7 @@ impl<'a> Account<'a> {
             };
             taken.insert(stream);
             if streams.len() > 1 {
-                account.untold.insert(group);
+                account.ambiguous.insert(group);
             }
             account.streams.insert(group, stream);
             events.iter().for_each(|event| account.add(group, stream, event));
@@ -80,14 +80,14 @@ impl<'a> Account<'a> {
         Ok(account)
     }
 
-    fn candidates(&self, events: &[&Got]) -> Vec<StreamId> {
+    fn candidates(&self, events: &[&TakenEvent]) -> Vec<StreamId> {
         let fits = |stream: &StreamId| {
-            events.iter().all(|event| self.fits(*stream, event) && self.was_there(*stream, event))
+            events.iter().all(|event| self.fits(*stream, event) && self.existed(*stream, event))
         };
         (0..self.world.streams.len()).filter(fits).collect()
     }
 
-    fn fits(&self, stream: StreamId, event: &Got) -> bool {
+    fn fits(&self, stream: StreamId, event: &TakenEvent) -> bool {
         let (from, to) = (event.bounds.0 as usize, event.bounds.1 as usize);
         let bytes = self.world.streams[stream].bytes.get(from..to);
         let bytes = bytes.map(|bytes| bytes.strip_suffix(b"\n").unwrap_or(bytes));
@@ -95,12 +95,12 @@ impl<'a> Account<'a> {
     }
 
     /// The stream, or the one that it was copied from, existed when the event was taken.
-    fn was_there(&self, stream: StreamId, event: &Got) -> bool {
-        let of_parent = |(parent, len)| event.bounds.1 <= len && self.was_there(parent, event);
+    fn existed(&self, stream: StreamId, event: &TakenEvent) -> bool {
+        let of_parent = |(parent, len)| event.bounds.1 <= len && self.existed(parent, event);
         stream < event.taken.streams || self.world.streams[stream].parent.is_some_and(of_parent)
     }
 
-    fn foreign(&self, events: &[&Got]) -> Failure {
+    fn foreign(&self, events: &[&TakenEvent]) -> Failure {
         let misfits = |stream: StreamId| events.iter().filter(|e| !self.fits(stream, e)).count();
         let best = (0..self.world.streams.len()).min_by_key(|stream| misfits(*stream));
         let wrong = events.iter().find(|event| best.is_none_or(|stream| !self.fits(stream, event)));
@@ -113,7 +113,7 @@ impl<'a> Account<'a> {
         Failure::new(Kind::Foreign(self.consumer), text)
     }
 
-    fn add(&mut self, group: Group, stream: StreamId, event: &Got) {
+    fn add(&mut self, group: Group, stream: StreamId, event: &TakenEvent) {
         let (from, to) = event.bounds;
         for span in &self.world.streams[stream].spans {
             let (start, end) = (span.start.max(from), span.end().min(to));
@@ -155,9 +155,9 @@ impl<'a> Account<'a> {
                 // After a lost state, equal first lines at the same offset may have equal ids.
                 let is_header = self.world.pieces[span.piece].is_header;
                 let is_reused = stream.has_other_id || self.is_reused(number);
-                let untold = is_header && (is_reused || headers < self.untold.len());
+                let ambiguous = is_header && (is_reused || headers < self.ambiguous.len());
                 if self.has(span.piece, span.from, span.to) {
-                } else if untold {
+                } else if ambiguous {
                     headers += 1;
                 } else {
                     let text = format!(
@@ -187,7 +187,7 @@ impl<'a> Account<'a> {
     fn unique(&self) -> Result<(), Failure> {
         for (&piece, parts) in &self.cover {
             let is_header = self.world.pieces[piece].is_header;
-            if is_header && parts.iter().any(|part| self.untold.contains(&part.3)) {
+            if is_header && parts.iter().any(|part| self.ambiguous.contains(&part.3)) {
                 continue;
             }
             for part in parts {
@@ -210,7 +210,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    /// No line came as several events that could have been one.
+    /// No line that could have been one event was delivered as several.
     fn unsplit(&self) -> Result<(), Failure> {
         for (&piece, parts) in &self.cover {
             let Piece { bytes, may_split, .. } = &self.world.pieces[piece];
@@ -256,7 +256,7 @@ impl<'a> Account<'a> {
 
     /// The bytes reported as lost over all runs are at least those that were certainly seen and that no file holds.
     fn counted(&self, lost: &[Lost]) -> Result<(), Failure> {
-        // What no source covers waits for one that does.
+        // Bytes that no source covers wait until a source includes them.
         if self.world.setting.paths == Paths::Rotated {
             return Ok(());
         }
@@ -266,22 +266,23 @@ impl<'a> Account<'a> {
             for span in &stream.spans {
                 let (start, end) = (span.start.max(reach), span.end().min(stream.seen));
                 let at = |offset: u64| span.from + (offset - span.start) as usize;
-                let is_untold = self.world.pieces[span.piece].is_header && !self.untold.is_empty();
-                if start < end && !is_untold && !self.has(span.piece, at(start), at(end)) {
+                let is_ambiguous =
+                    self.world.pieces[span.piece].is_header && !self.ambiguous.is_empty();
+                if start < end && !is_ambiguous && !self.has(span.piece, at(start), at(end)) {
                     gone.insert(span.piece, (at(end) - at(start), number));
                 }
             }
         }
         let least: u64 = gone.values().map(|(bytes, _)| *bytes as u64).sum();
-        let said: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
-        if said >= least {
+        let reported: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
+        if reported >= least {
             return Ok(());
         }
         let streams: std::collections::BTreeSet<StreamId> =
             gone.values().map(|(_, stream)| *stream).collect();
         let text = format!(
-            "{} was told of {said} lost bytes, but {least} were seen and no file holds them: streams {streams:?}, {:?}; \
-             generations {:?}; {}",
+            "{reported} lost bytes were reported to {}, but {least} were seen and no file holds \
+             them: streams {streams:?}, {:?}; generations {:?}; {}",
             self.consumer,
             gone.keys().map(|piece| self.world.pieces[*piece].shown()).collect::<Vec<_>>(),
             self.streams,
@@ -295,8 +296,8 @@ impl<'a> Account<'a> {
     }
 }
 
-/// How far each stream had been taken when the run began. `header`: length of the line with which each begins; whoever
-/// has taken no more may have taken it from any of them.
+/// How far each stream had been taken when the run began. `header`: length of the line with which each begins; a
+/// consumer that has taken no more may have taken it from any of them.
 pub fn confirmed(
     streams: &BTreeMap<Group, StreamId>,
     cursors: impl Iterator<Item = (GenerationId, u64)>,
@@ -322,7 +323,7 @@ pub fn not_overcounted(
     confirmed: &BTreeMap<StreamId, u64>,
     lost: &[Lost],
 ) -> Result<(), Failure> {
-    let said: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
+    let reported: u64 = lost.iter().map(|lost| lost.to - lost.from).sum();
     let mut most = 0;
     for (number, stream) in world.streams.iter().enumerate() {
         if let Some(from) = stream.destroyed_from {
@@ -332,13 +333,14 @@ pub fn not_overcounted(
         // A copy that is read as a file of its own can be lost on its own.
         most += stream.twins.iter().max().unwrap_or(&0) * stream.gone as u64;
     }
-    if said <= most {
+    if reported <= most {
         return Ok(());
     }
     let places: Vec<String> =
         (0..world.streams.len()).map(|stream| world.whereabouts(stream)).collect();
     let text = format!(
-        "{consumer} was told of {said} lost bytes in this run ({lost:?}), but at most {most} were lost: {}",
+        "{reported} lost bytes were reported to {consumer} in this run ({lost:?}), but at most \
+         {most} were lost: {}",
         places.join("; ")
     );
     Err(Failure::new(Kind::Overcounted(consumer), text))

@@ -12,7 +12,7 @@ pub type Key = usize;
 
 /// How certain a fact is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sure {
+pub enum Certainty {
     #[default]
     No,
     Maybe,
@@ -21,7 +21,7 @@ pub enum Sure {
 
 /// A file, with or without a name.
 #[derive(Clone, Debug)]
-pub struct Filed {
+pub struct TrackedFile {
     pub stream: Option<StreamId>,
     /// How many bytes of the stream it holds, from the first on.
     pub len: u64,
@@ -29,11 +29,11 @@ pub struct Filed {
     pub place: (u64, i64),
     pub path: Option<PathBuf>,
     /// The running follower has it open.
-    pub open: Sure,
+    pub open: Certainty,
     /// It was deleted and can still be read.
-    pub kept: Sure,
+    pub kept: Certainty,
     /// It was deleted and can be read even after a kill.
-    pub rescued: Sure,
+    pub rescued: Certainty,
 }
 
 pub fn birth(metadata: &Metadata) -> i64 {
@@ -57,7 +57,7 @@ impl Paths {
     }
 
     fn cover(self, path: &Path) -> bool {
-        let name = path.to_str().expect("our names are text");
+        let name = path.to_str().expect("names in these tests are UTF-8");
         let is_log = |name: &str| LOGS.contains(&name);
         let begins = |name: &str| LOGS.iter().any(|log| name.starts_with(log));
         let beside = !name.contains('/');
@@ -74,40 +74,40 @@ impl Paths {
     }
 }
 
-/// Its name is that of a log with a suffix, as rotation makes it.
+/// Its name is that of a log with a suffix, as rotation creates it.
 fn is_sibling(path: &Path) -> bool {
-    let name = path.to_str().expect("our names are text");
+    let name = path.to_str().expect("names in these tests are UTF-8");
     let rest = LOGS.iter().find_map(|log| name.strip_prefix(log));
     rest.is_some_and(|rest| rest.starts_with(|c: char| !c.is_ascii_alphanumeric()))
 }
 
 impl World {
     /// Whether the design promises to find the stream in this file.
-    fn is_found(&self, file: &Filed, stream: StreamId) -> Sure {
+    fn is_found(&self, file: &TrackedFile, stream: StreamId) -> Certainty {
         let stream = &self.streams[stream];
         let Some(path) = &file.path else {
-            // It was created and deleted between two looks, or no source means it any more.
+            // It was created and deleted between two polls, or no source includes it now.
             let is_missed = stream.seen == 0 || self.setting.paths == Paths::Rotated;
-            return if is_missed { file.kept.min(Sure::Maybe) } else { file.kept };
+            return if is_missed { file.kept.min(Certainty::Maybe) } else { file.kept };
         };
         if path.to_string_lossy().ends_with('~') {
-            return Sure::Maybe;
+            return Certainty::Maybe;
         }
         if self.setting.paths.cover(path) {
-            return Sure::Yes;
+            return Certainty::Yes;
         }
-        // Created and renamed between two looks: searched for once another file has the log's name.
+        // Created and renamed between two polls: searched for once another file has the log's name.
         let log = Path::new(LOGS[stream.log]);
         let is_missed =
             stream.expected && file.place == stream.home && self.names.contains_key(log);
         let came_and_went = stream.seen == 0 && !is_missed;
         match is_sibling(path) {
-            true if !came_and_went => Sure::Yes,
-            _ => Sure::Maybe,
+            true if !came_and_went => Certainty::Yes,
+            _ => Certainty::Maybe,
         }
     }
 
-    /// How many bytes `outer` may share with `inner`, which is `outer` or what `outer` was copied from.
+    /// How many bytes `outer` may share with `inner`, which is `outer` or the stream that `outer` was copied from.
     fn shared(&self, outer: StreamId, inner: StreamId) -> Option<u64> {
         let (mut at, mut most) = (outer, u64::MAX);
         while at != inner {
@@ -126,17 +126,17 @@ impl World {
             };
             let len = file.len.min(most);
             match self.is_found(file, stream) {
-                Sure::Yes => surely = len.max(surely),
-                Sure::Maybe => perhaps = len.max(perhaps),
-                Sure::No => {}
+                Certainty::Yes => surely = len.max(surely),
+                Certainty::Maybe => perhaps = len.max(perhaps),
+                Certainty::No => {}
             }
         }
         (surely, perhaps.max(surely))
     }
 
-    /// The prefix in the file that it was written to, if that has a name: not lost, whatever the source covers.
+    /// The prefix in the file that it was written to, if that has a name: not lost, even if no source covers it.
     fn at_home(&self, stream: StreamId) -> u64 {
-        let is_home = |file: &&Filed| {
+        let is_home = |file: &&TrackedFile| {
             let beside =
                 file.path.as_ref().is_some_and(|path| path.parent() == Some(Path::new("")));
             beside && file.stream == Some(stream) && file.place == self.streams[stream].home
@@ -144,7 +144,7 @@ impl World {
         self.files.iter().filter(is_home).map(|file| file.len).max().unwrap_or(0)
     }
 
-    /// Called after every step: records what no file holds now.
+    /// Called after every step: records the bytes that no file holds now.
     pub fn note_destroyed(&mut self) {
         for stream in 0..self.streams.len() {
             let surely = self.reach(stream).0.max(self.at_home(stream));
@@ -155,32 +155,35 @@ impl World {
         }
     }
 
-    /// The follower has looked for this long while no file changed.
-    pub fn looked(&mut self, millis: u64) {
+    /// The follower has polled for this long while no file changed.
+    pub fn note_polled(&mut self, millis: u64) {
         // A file with the same first line as another is a suspect for 2 s.
-        let judged = if self.setting.lines == super::steps::Lines::Json { 1000 } else { 3000 };
+        let identified_after =
+            if self.setting.lines == super::steps::Lines::Json { 1000 } else { 3000 };
         if millis < 1000 {
             return;
         }
         for key in 0..self.files.len() {
             let file = self.files[key].clone();
             let Some(stream) = file.stream else { continue };
-            let is_found = self.is_found(&file, stream) == Sure::Yes || file.open == Sure::Yes;
+            let is_found =
+                self.is_found(&file, stream) == Certainty::Yes || file.open == Certainty::Yes;
             let is_home = file.place == self.streams[stream].home && file.packing.is_none();
             let is_line = self.streams[stream].first_line().is_some();
             let is_open = match is_home {
-                true => millis >= judged,
+                true => millis >= identified_after,
                 false => millis >= 3000,
             };
-            let open = if is_found && is_line && is_open { Sure::Yes } else { Sure::Maybe };
+            let open =
+                if is_found && is_line && is_open { Certainty::Yes } else { Certainty::Maybe };
             let file = &mut self.files[key];
             if file.path.is_none() {
                 file.rescued = file.kept.max(file.rescued);
                 continue;
             }
             file.open = open.max(file.open);
-            // Before its first line is complete nobody knows which log it is.
-            if is_home && is_line && file.open == Sure::Yes {
+            // Before its first line is complete the log cannot be identified.
+            if is_home && is_line && file.open == Certainty::Yes {
                 let stream = &mut self.streams[stream];
                 stream.seen = file.len.max(stream.seen);
                 self.logs[stream.log].is_known = true;
@@ -193,7 +196,7 @@ impl World {
         self.setting.paths = paths;
         for file in &mut self.files {
             if file.path.as_ref().is_some_and(|path| !paths.cover(path)) {
-                file.open = file.open.min(Sure::Maybe);
+                file.open = file.open.min(Certainty::Maybe);
             }
         }
     }
@@ -206,21 +209,21 @@ impl World {
     pub fn stopped(&mut self) {
         self.running = false;
         for file in &mut self.files {
-            (file.open, file.rescued) = (Sure::No, file.kept);
+            (file.open, file.rescued) = (Certainty::No, file.kept);
         }
     }
 
     pub fn killed(&mut self) {
         self.running = false;
         for file in &mut self.files {
-            if file.path.is_none() && file.rescued != Sure::Yes {
-                file.kept = file.kept.min(Sure::Maybe);
+            if file.path.is_none() && file.rescued != Certainty::Yes {
+                file.kept = file.kept.min(Certainty::Maybe);
             }
-            file.open = Sure::No;
+            file.open = Certainty::No;
         }
     }
 
-    /// What the state knows about the streams.
+    /// The state's knowledge of the streams.
     pub fn knowledge(&self) -> Knowledge {
         Knowledge {
             seen: self.streams.iter().map(|stream| stream.seen).collect(),
@@ -241,14 +244,14 @@ impl World {
         }
         let some = known.seen.iter().any(|seen| *seen > 0);
         for file in self.files.iter_mut().filter(|file| file.path.is_none()) {
-            file.kept = if some { file.kept.min(Sure::Maybe) } else { Sure::No };
+            file.kept = if some { file.kept.min(Certainty::Maybe) } else { Certainty::No };
             file.rescued = file.kept;
         }
     }
 
     /// A stream that the state does not know gets a new id. It equals the old one only if the stream is still in its
     /// own file, uncompressed, and no earlier stream of that file began with the same line.
-    /// Where a line was cut is not known any more.
+    /// The cuts within lines are no longer known.
     pub fn give_other_ids(&mut self) {
         for piece in self.pieces.iter_mut().filter(|piece| piece.may_split) {
             piece.cut_is_forgotten = true;
@@ -270,7 +273,7 @@ impl World {
     }
 }
 
-/// What a state directory contains about streams and logs.
+/// The knowledge of streams and logs in a state directory.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
     seen: Vec<u64>,

@@ -36,16 +36,16 @@ fn the_rest_of_a_rotated_file_is_found_beside_the_log_at_the_next_start() {
     ]);
 }
 
-/// A pattern does not name the log that the rotated files beside it belong to.
+/// A pattern does not name the log to which the rotated files in its directory belong.
 #[test]
-fn what_was_rotated_twice_while_nobody_looked_is_found_under_a_pattern_too() {
+fn files_rotated_twice_while_no_engine_ran_are_found_under_a_pattern_too() {
     hold(&[
         "json.1.ending.numbered.beside.prompt.stepped write.0.10 start look.1500 rename.0 write.0.5 kill rename.0 write.0.40",
     ]);
 }
 
 #[test]
-fn an_editors_files_are_no_logs_and_its_save_is_no_other_log() {
+fn an_editors_files_are_not_logs_and_its_save_is_not_another_log() {
     hold(&[
         "json.1.star.numbered.beside.prompt.stepped write.0.1 edit.0",
         "header.1.bare.numbered.beside.late.stepped write.0.1 edit.0 start delete.0",
@@ -55,7 +55,7 @@ fn an_editors_files_are_no_logs_and_its_save_is_no_other_log() {
 }
 
 #[test]
-fn a_copy_that_goes_on_by_itself_takes_nothing_from_its_original() {
+fn a_copy_that_grows_on_its_own_takes_nothing_from_its_original() {
     hold(&[
         "json.1.bare.numbered.beside.prompt.stepped write.0.5 once copy.0 extend.0.1 reload.rotated.0 once reload.bare.0 once reload.rotated.0 once",
         "header.2.directory.extension.beside.late.stepped write.0.1 copy.0 write.0.1 reopen.0 start look.6000 compress.0.zst.move rename.0 compress.0.gz.move",
@@ -63,7 +63,7 @@ fn a_copy_that_goes_on_by_itself_takes_nothing_from_its_original() {
 }
 
 #[test]
-fn a_source_that_is_renamed_keeps_what_is_unread_of_it() {
+fn a_renamed_source_keeps_its_unread_bytes() {
     hold(&[
         "json.1.star.numbered.beside.prompt.stepped write.0.12 check write.0.5 stop reload.ending.2 rename.0",
         "json.1.star.numbered.beside.prompt.stepped start write.0.1 look.3000 write.0.3 rename.0 reload.ending.1",
@@ -72,7 +72,7 @@ fn a_source_that_is_renamed_keeps_what_is_unread_of_it() {
 }
 
 #[test]
-fn once_leaves_a_line_that_is_being_written() {
+fn once_does_not_deliver_a_line_that_is_being_written() {
     hold(&[
         "json.1.bare.dated.beside.prompt.stepped half.0 once write.0.1",
         "header.1.star.numbered.beside.prompt.stepped write.0.2 half.0 once once finish.0 once",
@@ -80,7 +80,7 @@ fn once_leaves_a_line_that_is_being_written() {
 }
 
 #[test]
-fn what_is_deleted_at_the_last_moment_is_kept_at_the_stop() {
+fn a_file_deleted_just_before_the_stop_is_kept() {
     hold(&[
         "header.1.all.extension.beside.prompt.stepped start write.0.3 look.6000 write.0.1 delete.0 stop",
     ]);
@@ -97,7 +97,7 @@ fn an_editors_backup_is_not_taken_for_the_copy_that_rotation_made() {
 
 /// The file is truncated after the start and before the consumer compares its position with it.
 #[test]
-fn a_position_is_not_refuted_by_a_truncation_that_nobody_has_noticed() {
+fn a_position_stays_valid_after_an_unnoticed_truncation() {
     hold(&[
         "header.1.star.numbered.beside.prompt.stepped start write.0.5 look.1000 stop start copytruncate.0 take.archive.50",
         "json.1.ending.extension.beside.prompt.stepped write.0.20 start look.1500 stop write.0.5 start copytruncate.0 take.archive.5",
@@ -106,7 +106,7 @@ fn a_position_is_not_refuted_by_a_truncation_that_nobody_has_noticed() {
 
 /// The last line of a copy has no newline and was delivered; `--once` must not place the end before it.
 #[test]
-fn once_ends_no_rotated_file_before_what_was_delivered_of_it() {
+fn once_never_ends_a_rotated_file_before_its_delivered_bytes() {
     hold(&[
         "json.1.all.numbered.beside.prompt.stepped write.0.3 start half.0 copytruncate.0 look.6000 kill once",
         "header.1.star.dated.beside.prompt.stepped start half.0 look.1000 copytruncate.0 look.3000 stop once start",
@@ -114,7 +114,7 @@ fn once_ends_no_rotated_file_before_what_was_delivered_of_it() {
 }
 
 #[test]
-fn what_was_destroyed_unread_is_counted_also_where_its_source_was_renamed() {
+fn unread_destroyed_bytes_are_counted_after_their_source_was_renamed() {
     hold(&[
         "json.1.all.numbered.beside.prompt.stepped start away.archive write.0.1 look.6000 kill reload.all.2 truncate.0",
         "json.1.star.numbered.beside.prompt.stepped start away.elastic write.0.1 look.1000 truncate.0 stop reload.bare.2",
@@ -131,7 +131,7 @@ fn a_copy_that_ends_before_the_cursors_is_not_read_again_after_a_restart() {
     ]);
 }
 
-/// Truncated and written again between two looks, then renamed while the log is closed.
+/// Truncated and written again between two polls, then renamed while the log is closed.
 #[test]
 fn new_content_of_a_known_file_is_read_under_its_rotated_name() {
     hold(&[
@@ -147,9 +147,9 @@ fn the_rest_is_read_from_the_longer_of_two_copies() {
     ]);
 }
 
-/// What the copy lacks is counted once a run, for the consumer that has not read it.
+/// Bytes missing in the copy are counted once per run, for the consumer that has not read them.
 #[test]
-fn what_a_copy_lacks_is_counted_in_each_run_that_meets_it() {
+fn bytes_missing_in_a_copy_are_counted_in_each_run_that_reads_it() {
     hold(&[
         "header.1.all.extension.beside.late.stepped write.0.1 start copy.0 write.0.1 look.300 truncate.0",
         "header.2.all.numbered.beside.prompt.stepped write.1.1 start copy.1 write.1.1 look.300 truncate.1 away.archive look.3000 kill",
@@ -158,7 +158,7 @@ fn what_a_copy_lacks_is_counted_in_each_run_that_meets_it() {
 }
 
 #[test]
-fn what_sinks_know_beyond_a_lost_or_old_state_is_not_read_again() {
+fn positions_that_sinks_kept_beyond_a_lost_or_old_state_are_honoured() {
     hold(&[
         "header.1.all.extension.beside.prompt.stepped write.0.1 start keep copy.0 write.0.1 rename.0 look.3000 compress.0.gz.move kill old",
         "stamped.1.all.extension.beside.late.stepped write.0.10 start copy.0 write.0.5 look.300 truncate.0 look.6000 kill lose",
@@ -167,16 +167,16 @@ fn what_sinks_know_beyond_a_lost_or_old_state_is_not_read_again() {
     ]);
 }
 
-/// The quiet record was closed by a line end of the next life of its file.
+/// A record cut by the timeout was wrongly ended by a line end of the file's next generation.
 #[test]
-fn a_record_is_not_cut_by_what_was_written_after_a_truncation() {
+fn a_record_is_not_cut_by_lines_written_after_a_truncation() {
     hold(&[
         "header.2.ending.dated.beside.prompt.stepped write.1.1 start reopen.1 look.3000 write.1.2 look.300 copytruncate.1 write.1.5",
     ]);
 }
 
 #[test]
-fn a_copy_of_what_was_just_begun_is_read() {
+fn a_copy_of_a_file_that_was_just_started_is_read() {
     hold(&[
         "header.1.bare+old.dated.olddir.prompt.free write.0.1 start copytruncate.0 write.0.1 edit.0",
     ]);
@@ -193,7 +193,7 @@ fn a_half_line_that_was_seen_and_is_destroyed_is_counted() {
 }
 
 #[test]
-fn moved_to_another_file_system_and_compressed_at_once_comes_once() {
+fn a_file_moved_to_another_file_system_and_compressed_is_read_once() {
     hold(&[
         "json.1.all.numbered.beside.prompt.stepped write.0.3 start carry.0 look.300 compress.0.gz.move look.100",
         "json.1.all.numbered.beside.late.stepped write.0.3 start carry.0 reload.star.2 compress.0.gz.move look.100",
@@ -201,29 +201,29 @@ fn moved_to_another_file_system_and_compressed_at_once_comes_once() {
 }
 
 #[test]
-fn what_was_deleted_a_moment_ago_is_not_let_go_by_a_reload() {
+fn a_reload_keeps_a_file_that_was_just_deleted() {
     hold(&[
         "json.1.directory.extension.beside.prompt.stepped start write.0.1 look.3000 write.0.3 delete.0 reload.all.1 write.0.5",
     ]);
 }
 
-/// Truncated, written, copied and deleted between two looks.
+/// Truncated, written, copied and deleted between two polls.
 #[test]
-fn a_life_that_began_and_was_moved_between_two_looks_comes_once() {
+fn a_generation_created_and_moved_between_two_polls_is_read_once() {
     hold(&[
         "header.1.directory.numbered.beside.prompt.stepped start write.0.1 look.6000 copytruncate.0 write.0.40 carry.0",
     ]);
 }
 
 #[test]
-fn a_log_whose_earlier_lives_are_read_in_copies_is_read_under_its_rotated_name() {
+fn a_log_whose_earlier_generations_are_read_in_copies_is_read_under_its_rotated_name() {
     hold(&[
         "stamped.2.star.numbered.beside.prompt.stepped write.0.1 start look.6000 reload.directory.1 expire.1 copytruncate.0 away.archive copytruncate.0 reload.star.1 write.0.3 half.1 look.1500 rename.1 rename.1 finish.1 write.0.5 copytruncate.0 compress.1.gz.move check look.3000 finish.0 kill once write.0.3 reload.bare.0 expire.0 reopen.1 copytruncate.0 start rename.1 look.300 write.1.12 half.0 copy.1 kill rename.0 start write.0.5",
     ]);
 }
 
 #[test]
-fn a_file_that_holds_all_of_a_longer_log_is_no_copy_of_its_beginning() {
+fn a_file_that_contains_a_whole_log_and_more_is_not_a_copy_of_its_beginning() {
     hold(&[
         "json.2.directory.extension.beside.late.stepped write.0.1 start write.0.1 look.1000 write.1.1 look.6000 rename.1 away.elastic write.0.1 look.1000 commit take.elastic.50 rename.1 commit reopen.0 finish.0 tidy.0 write.1.3 copy.0 look.1000 write.0.40 recreate.1.1 stop start look.300 look.3000 check stop start half.0 write.0.1 copytruncate.1 expire.0 write.1.300 back.archive look.1000 take.elastic.2 copytruncate.0 write.1.300",
         "stamped.1.bare+old.numbered.olddir.late.free write.0.10 start look.100 reopen.0 copy.0 write.0.3 write.0.2 take.elastic.1000 look.6000 carry.0 look.6000 rename.0 look.100 look.6000 recreate.0.12 compress.0.zst.move write.0.40 compress.0.zst.move look.1000 rename.0 stop rename.0 write.0.300 copytruncate.0 once copy.0 write.0.5 look.300 truncate.0 compress.0.gz.move old rename.0 compress.0.gz.move start back.archive look.100 copytruncate.0 take.archive.1000 look.100 edit.0 kill write.0.1",
@@ -231,7 +231,7 @@ fn a_file_that_holds_all_of_a_longer_log_is_no_copy_of_its_beginning() {
 }
 
 #[test]
-fn what_came_and_was_renamed_is_found_whatever_became_of_the_log_before_it() {
+fn a_created_and_renamed_file_is_found_after_any_change_of_the_previous_log() {
     hold(&[
         "json.1.all.numbered.beside.prompt.stepped write.0.10 start look.1000 look.6000 look.6000 edit.0 write.0.1 reload.ending.0 edit.0 reload.ending.2 take.elastic.1 recreate.0.4 write.0.40 commit rename.0 away.elastic copy.0 write.0.5 look.300 truncate.0 write.0.40 copytruncate.0 finish.0 rename.0 keep take.elastic.2 away.elastic stop old start copytruncate.0 write.0.3 truncate.0",
         "header.2.ending.dated.beside.prompt.stepped half.0 stop start write.1.3 check kill carry.0 start write.1.3 rename.0 write.0.3 rename.0 look.3000 look.1500 write.0.3 look.3000 kill once",
@@ -239,14 +239,14 @@ fn what_came_and_was_renamed_is_found_whatever_became_of_the_log_before_it() {
 }
 
 #[test]
-fn what_a_sink_has_of_a_deleted_file_is_not_lost_where_an_older_state_is_put_back() {
+fn an_older_state_reports_no_loss_of_delivered_bytes_of_a_deleted_file() {
     hold(&[
         "header.2.star+old.numbered.olddir.prompt.stepped write.1.3 start take.elastic.1000 kill edit.0 start look.1000 write.1.2 write.0.12 extend.1.5 recreate.0.12 look.1000 look.1500 copytruncate.1 kill write.0.40 start write.1.300 write.0.5 copytruncate.0 keep look.100 stop write.0.1 start write.0.12 expire.0 write.0.2 stop rename.1 lose rename.0 rename.0 half.0 reopen.1 old start rename.1 compress.0.zst.move take.elastic.1",
     ]);
 }
 
 #[test]
-fn a_log_that_began_with_half_a_line_is_known_by_that() {
+fn a_log_that_began_with_half_a_line_is_identified_by_it() {
     hold(&[
         "json.1.star+old.numbered.olddir.prompt.stepped half.0 once write.0.12 rename.0 compress.0.gz.move recreate.0.12",
         "stamped.1.ending.extension.beside.late.stepped look.100 look.6000 stop start extend.0.1 half.0 look.1000 look.6000 look.100 look.6000 look.6000 write.0.12 reload.ending.2 rename.0 look.1500 write.0.3 kill write.0.3 start stop lose recreate.0.4 lose copytruncate.0 start back.elastic reload.all.0 rename.0 away.archive",
@@ -254,7 +254,7 @@ fn a_log_that_began_with_half_a_line_is_known_by_that() {
 }
 
 #[test]
-fn growth_is_noticed_at_once_also_in_what_an_editor_put_in_the_place_of_a_log() {
+fn growth_is_noticed_at_once_also_in_an_editors_replacement_of_a_log() {
     hold(&[
         "header.1.star.numbered.beside.prompt.stepped write.0.10 start look.1500 truncate.0 copytruncate.0 take.elastic.1 look.1500 write.0.2 look.6000 write.0.5 look.6000 copytruncate.0 write.0.1 write.0.5 keep look.100 expire.0 edit.0 look.1500 edit.0 look.6000 tidy.0 write.0.12 look.3000 look.300 write.0.1 copytruncate.0 copytruncate.0 expire.0 commit look.100 take.elastic.2 copytruncate.0",
     ]);

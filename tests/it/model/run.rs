@@ -8,17 +8,17 @@ use std::time::Duration;
 use logwarden::event::GenerationId;
 use tempfile::TempDir;
 
-use super::consumers::{Archive, Elastic, Got, Lost, Pulled, When};
-use super::engine::{self, Engine, GateClock, Photo, Sources};
+use super::consumers::{Archive, Elastic, Lost, Pulled, TakenAt, TakenEvent};
+use super::engine::{self, Engine, GateClock, Sources, StateCopy};
 use super::failure::{Failure, Kind};
-use super::operator::Then;
+use super::operator::AfterCopy;
 use super::oracle::{self, Account};
 use super::places::Knowledge;
 use super::steps::{Consumer, History, Pace, Paths, Step};
 use super::stream::{self, StreamId};
 use super::world::World;
 
-/// After this long without an event, only what `LONG` is for can still come.
+/// After this long without an event, only events that wait for `LONG` can still come.
 const QUIET: Duration = Duration::from_secs(12);
 /// Longer than a deleted file is kept open without growth.
 const LONG: Duration = Duration::from_secs(310);
@@ -35,7 +35,7 @@ struct Run {
     elastic_is_here: bool,
     archive_is_here: bool,
     epoch: usize,
-    kept: Option<(Photo, Knowledge)>,
+    kept: Option<(StateCopy, Knowledge)>,
     forgot: bool,
     lost: [Vec<Lost>; 2],
     /// The losses in this run of the log, and how far each stream had been taken when it began.
@@ -46,14 +46,14 @@ struct Run {
     _directory: TempDir,
 }
 
-/// The result, and what happened step by step.
+/// The result, and a trace of the steps.
 pub struct Outcome {
     pub result: Result<(), Failure>,
     pub trace: Vec<String>,
 }
 
 /// Which stream each generation of each epoch is.
-type Lives = BTreeMap<(GenerationId, usize), StreamId>;
+type StreamsByGeneration = BTreeMap<(GenerationId, usize), StreamId>;
 
 pub fn run(history: &History) -> Outcome {
     let mut run = Run::new(history);
@@ -125,9 +125,9 @@ impl Run {
             Step::Finish { log } => world.finish(log),
             Step::Reopen { log } => world.reopen(log),
             Step::Rename { log } => world.rename(log),
-            Step::CopyTruncate { log } => world.copy(log, Then::Truncate),
-            Step::Carry { log } => world.copy(log, Then::Delete),
-            Step::Copy { log } => world.copy(log, Then::Stay),
+            Step::CopyTruncate { log } => world.copy(log, AfterCopy::Truncate),
+            Step::Carry { log } => world.copy(log, AfterCopy::Delete),
+            Step::Copy { log } => world.copy(log, AfterCopy::Stay),
             Step::Compress { log, packing, keep } => world.compress(log, packing, keep),
             Step::Extend { log, lines } => world.extend(log, lines),
             Step::Expire { log } => world.expire(log),
@@ -136,7 +136,7 @@ impl Run {
             Step::Recreate { log, lines } => world.recreate(log, lines),
             Step::Edit { log } => world.edit(log),
             Step::Tidy { log } => world.tidy(log),
-            Step::Look { millis } => return self.look(millis),
+            Step::Look { millis } => return self.poll(millis),
             Step::Take { consumer, events } => return self.take(consumer, events).map(|_| ()),
             Step::Away { consumer } => *self.is_here(consumer) = false,
             Step::Back { consumer } => *self.is_here(consumer) = true,
@@ -186,9 +186,9 @@ impl Run {
         Ok(())
     }
 
-    fn streams(&self) -> Result<[Lives; 2], Failure> {
-        let elastic: Vec<&Got> = self.elastic.documents.values().collect();
-        let archive: Vec<&Got> = self.archive.taken.iter().collect();
+    fn streams(&self) -> Result<[StreamsByGeneration; 2], Failure> {
+        let elastic: Vec<&TakenEvent> = self.elastic.documents.values().collect();
+        let archive: Vec<&TakenEvent> = self.archive.taken.iter().collect();
         Ok([
             Account::new(&self.world, Consumer::Elastic, &elastic)?.streams,
             Account::new(&self.world, Consumer::Archive, &archive)?.streams,
@@ -216,7 +216,7 @@ impl Run {
     fn kill(&mut self) -> Result<(), Failure> {
         let Some(engine) = self.engine.take() else { return Ok(()) };
         engine.kill();
-        self.archive.forget_what_was_added();
+        self.archive.forget_uncommitted_events();
         self.world.killed();
         self.end_run()
     }
@@ -245,18 +245,18 @@ impl Run {
     }
 
     fn keep(&mut self) {
-        let photo = match &self.engine {
-            Some(engine) => engine.photo(),
-            None => engine::photo_of(&self.state),
+        let copied = match &self.engine {
+            Some(engine) => engine.copy_state(),
+            None => engine::copy_of_state(&self.state),
         };
-        self.kept = Some((photo, self.world.knowledge()));
+        self.kept = Some((copied, self.world.knowledge()));
     }
 
     fn put_back(&mut self) {
         if self.engine.is_none()
-            && let Some((photo, known)) = self.kept.clone()
+            && let Some((copied, known)) = self.kept.clone()
         {
-            engine::put_back(&self.state, &photo);
+            engine::put_back(&self.state, &copied);
             self.forget(&known);
         }
     }
@@ -275,10 +275,10 @@ impl Run {
         engine.store.commit().unwrap();
     }
 
-    /// Reads without confirming; confirms what was read before.
+    /// Reads without confirming; confirms the events read before.
     fn take(&mut self, consumer: Consumer, events: usize) -> Result<bool, Failure> {
         let Some(engine) = &self.engine else { return Ok(false) };
-        let when = When { epoch: self.epoch, streams: self.world.streams.len() };
+        let when = TakenAt { epoch: self.epoch, streams: self.world.streams.len() };
         let pulled = match consumer {
             Consumer::Elastic => {
                 self.elastic.confirm(&engine.store);
@@ -299,7 +299,7 @@ impl Run {
         Ok(some)
     }
 
-    fn look(&mut self, millis: u64) -> Result<(), Failure> {
+    fn poll(&mut self, millis: u64) -> Result<(), Failure> {
         let mut left = millis;
         while left > 0 && self.engine.is_some() {
             let step = left.min(250);
@@ -307,12 +307,12 @@ impl Run {
             self.pass(Duration::from_millis(step))?;
         }
         if self.engine.is_some() {
-            self.world.looked(millis);
+            self.world.note_polled(millis);
         }
         Ok(())
     }
 
-    /// Lets time pass: the follower looks, and the consumers that are present read. Returns whether anything came.
+    /// Lets time pass: the follower polls, and the consumers that are present read. Returns whether any event came.
     fn pass(&mut self, time: Duration) -> Result<bool, Failure> {
         self.clock.pass(time);
         self.world.pass(time);
@@ -346,9 +346,9 @@ impl Run {
             self.pass(LONG)?;
         }
         self.await_all(QUIET / 2)?;
-        self.world.looked(6000);
+        self.world.note_polled(6000);
         (self.elastic_is_here, self.archive_is_here) = here;
-        self.judge()
+        self.check_result()
     }
 
     fn await_all(&mut self, longest: Duration) -> Result<(), Failure> {
@@ -360,16 +360,16 @@ impl Run {
                 return Ok(());
             }
         }
-        Err(Failure::new(Kind::Stuck, "events come and come".into()))
+        Err(Failure::new(Kind::Stuck, "events keep arriving".into()))
     }
 
-    fn judge(&self) -> Result<(), Failure> {
+    fn check_result(&self) -> Result<(), Failure> {
         let lost = |index: usize| -> Vec<Lost> {
             self.lost[index].iter().chain(&self.lost_now[index]).copied().collect()
         };
-        let elastic: Vec<&Got> = self.elastic.documents.values().collect();
+        let elastic: Vec<&TakenEvent> = self.elastic.documents.values().collect();
         Account::new(&self.world, Consumer::Elastic, &elastic)?.check(&lost(0))?;
-        let archive: Vec<&Got> = self.archive.taken.iter().collect();
+        let archive: Vec<&TakenEvent> = self.archive.taken.iter().collect();
         Account::new(&self.world, Consumer::Archive, &archive)?.check(&lost(1))?;
         for (consumer, index) in [(Consumer::Elastic, 0), (Consumer::Archive, 1)] {
             let lost = &self.lost_now[index];
@@ -379,9 +379,9 @@ impl Run {
         self.cleared()
     }
 
-    /// What was kept of deleted files is removed once every consumer has read it.
+    /// The saved bytes of deleted files are removed once every consumer has read them.
     fn cleared(&self) -> Result<(), Failure> {
-        // It is kept while no source covers the log.
+        // They are kept while no source covers the log.
         if self.sources.paths == Paths::Rotated {
             return Ok(());
         }
@@ -390,11 +390,14 @@ impl Run {
         let rests: Vec<_> = names.filter(|n| n.to_string_lossy().starts_with("rest-")).collect();
         match rests.is_empty() {
             true => Ok(()),
-            false => Err(Failure::new(Kind::Leftover, format!("{rests:?} are read, and kept"))),
+            false => Err(Failure::new(
+                Kind::Leftover,
+                format!("{rests:?} are read, but were not removed"),
+            )),
         }
     }
 
-    /// The log's totals equal the losses that the consumers were told of, the largest per generation.
+    /// The log's totals equal the losses reported to the consumers, the largest per generation.
     fn listed(&self) -> Result<(), Failure> {
         let Some(engine) = &self.engine else { return Ok(()) };
         let mut met: BTreeMap<GenerationId, u64> = BTreeMap::new();

@@ -3,7 +3,7 @@
 //! A step has all its parameters and does nothing where it does not apply (no rotated file to compress), so any
 //! subset of the steps is a history too.
 
-/// What stays the same during a history.
+/// The constants of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub lines: Lines,
@@ -55,7 +55,7 @@ pub enum Naming {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The follower looks only in a step that says so.
+    /// The follower polls only in a `Look` step.
     Stepped,
     /// The follower runs freely.
     Free,
@@ -103,7 +103,7 @@ pub enum Step {
     Carry {
         log: usize,
     },
-    /// Copies the log, which goes on.
+    /// Copies the log, which continues.
     Copy {
         log: usize,
     },
@@ -140,7 +140,7 @@ pub enum Step {
     Tidy {
         log: usize,
     },
-    /// The follower looks for this long, and the consumers that are present read.
+    /// The follower polls for this long, and the consumers that are present read.
     Look {
         millis: u64,
     },
@@ -173,7 +173,7 @@ pub enum Step {
         paths: Paths,
         name: usize,
     },
-    /// Waits until nothing more comes, and checks.
+    /// Waits until no more events arrive, and checks.
     Check,
 }
 

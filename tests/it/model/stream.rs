@@ -1,4 +1,4 @@
-//! What was written: pieces (lines) and streams (the bytes appended to one file between two truncations).
+//! The written data: pieces (lines) and streams (the bytes appended to one file between two truncations).
 
 use super::steps::Lines;
 
@@ -94,7 +94,7 @@ pub fn header(lines: Lines) -> Option<Vec<u8>> {
 pub fn line(lines: Lines, log: usize, number: usize) -> Vec<u8> {
     let pad = "x".repeat(number * 7 % 5 * 17);
     let name = format!("#{}{number}#", ["a", "w"][log]);
-    // The name stands at both ends, so that no two lines end with the same bytes.
+    // The name is at both ends, so that no two lines end with the same bytes.
     let text = match lines {
         Lines::Json => format!("{{\"line\":\"{name}\",\"pad\":\"{pad}{name}\"}}\n"),
         Lines::Header => format!("line {name} {pad}{name}\n"),

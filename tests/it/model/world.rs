@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::places::{Filed, Key, Sure, birth};
+use super::places::{Certainty, Key, TrackedFile, birth};
 use super::steps::{Packing, Setting};
 use super::stream::{Piece, PieceId, Span, Stream, StreamId, header, line};
 
@@ -19,7 +19,7 @@ pub struct World {
     pub setting: Setting,
     pub pieces: Vec<Piece>,
     pub streams: Vec<Stream>,
-    pub files: Vec<Filed>,
+    pub files: Vec<TrackedFile>,
     /// Files by path, relative to the root.
     pub names: BTreeMap<PathBuf, Key>,
     pub logs: Vec<Log>,
@@ -84,7 +84,7 @@ impl World {
         let piece = self.next_piece(log);
         // After the name, so that no two first parts are equal.
         let names = self.pieces[piece].bytes.iter().enumerate().filter(|(_, byte)| **byte == b'#');
-        let middle = names.map(|(at, _)| at).nth(1).expect("a name stands between two of them") + 1;
+        let middle = names.map(|(at, _)| at).nth(1).expect("a name is between two of them") + 1;
         self.append(log, &[(piece, 0, middle)]);
         (self.logs[log].half, self.logs[log].half_for) = (Some((piece, middle)), Duration::ZERO);
     }
@@ -93,7 +93,7 @@ impl World {
         if let Some((piece, from)) = self.logs[log].half.take() {
             self.append(log, &[(piece, from, self.pieces[piece].bytes.len())]);
             let holds = |stream: &&Stream| stream.spans.iter().any(|span| span.piece == piece);
-            // Its file is gone, and the writer has begun another.
+            // Its file was deleted, and the writer has created another.
             self.pieces[piece].may_split |= self.streams.iter().filter(holds).count() > 1;
         }
     }
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// Lets time pass: an incomplete line is not held for ever.
+    /// Lets time pass: an incomplete line does not wait forever.
     pub fn pass(&mut self, time: Duration) {
         for log in 0..self.logs.len() {
             self.logs[log].half_for += time;
@@ -166,7 +166,7 @@ impl World {
             self.logs[log].held = Some((file.try_clone().unwrap(), key));
             return (file, key);
         }
-        // Where its file is gone, the rest of a line goes to the next one.
+        // If its file was deleted, the rest of a line is written to the next one.
         self.may_split(log);
         let path = self.logs[log].path.clone();
         let file =
@@ -215,15 +215,15 @@ impl World {
         }
         let path = path.to_owned();
         self.names.insert(path.clone(), self.files.len());
-        self.files.push(Filed {
+        self.files.push(TrackedFile {
             stream,
             len,
             packing,
             place,
             path: Some(path),
-            open: Sure::No,
-            kept: Sure::No,
-            rescued: Sure::No,
+            open: Certainty::No,
+            kept: Certainty::No,
+            rescued: Certainty::No,
         });
         self.files.len() - 1
     }

@@ -1,4 +1,4 @@
-//! The test bench: a log over files of a scratch directory, and actions on these files.
+//! The fixture of these tests: a log over files of a scratch directory, and actions on these files.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ use logwarden::follow::{Intake, Log, LogConfig, Read, SourceConfig, Start};
 use logwarden::state::Store;
 use tempfile::TempDir;
 
-use crate::bench::open_state;
+use crate::fixture::open_state;
 use crate::mirror::Mirror;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A log with some paths of a scratch directory, its state, and one consumer.
-pub struct Bench {
+pub struct Fixture {
     pub directory: TempDir,
     pub paths: Vec<PathBuf>,
     pub start: Start,
@@ -34,7 +34,8 @@ pub struct Bench {
     pub consumer: Consumer,
 }
 
-/// The wall clock of the machine, and an uptime that only the test moves, so that the test decides what is due.
+/// The wall clock of the machine, and an uptime that only the test advances, so that the test decides when
+/// checks are due.
 #[derive(Debug, Default)]
 pub struct HeldClock {
     passed: Mutex<Duration>,
@@ -93,9 +94,9 @@ fn seen(event: &Event<'_>) -> Seen {
     }
 }
 
-impl Bench {
+impl Fixture {
     /// `paths` are relative to the scratch directory.
-    pub fn new(paths: &[&str]) -> Bench {
+    pub fn new(paths: &[&str]) -> Fixture {
         let directory = TempDir::new().unwrap();
         fs::create_dir(directory.path().join("logs")).unwrap();
         let paths = paths.iter().map(|path| directory.path().join("logs").join(path)).collect();
@@ -103,7 +104,7 @@ impl Bench {
         let start = Start::Beginning;
         let (once, hints, rescue) = (false, true, false);
         let (running, mirror) = (None, None);
-        Bench { directory, paths, start, once, hints, rescue, running, mirror, consumer }
+        Fixture { directory, paths, start, once, hints, rescue, running, mirror, consumer }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -161,7 +162,7 @@ impl Bench {
         log.settle(store.clone(), self.consumer.known.clone());
         self.mirror = Some(Mirror::of(&log));
         self.running = Some((log, store));
-        self.until("settled", |bench| bench.log().settled());
+        self.until("settled", |fixture| fixture.log().settled());
     }
 
     /// Stops as after a kill, except that the follower still commits its changes.
@@ -209,7 +210,7 @@ impl Bench {
         }
     }
 
-    pub fn until(&mut self, what: &str, done: impl Fn(&Bench) -> bool) {
+    pub fn until(&mut self, what: &str, done: impl Fn(&Fixture) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.drain();
@@ -218,7 +219,7 @@ impl Bench {
             }
             assert!(
                 Instant::now() < deadline,
-                "never came: {what}; {} events, last {:?}; lost {}; {:#?} {:?}",
+                "not in time: {what}; {} events, last {:?}; lost {}; {:#?} {:?}",
                 self.consumer.events.len(),
                 self.consumer
                     .events
@@ -232,22 +233,22 @@ impl Bench {
         }
     }
 
-    /// Like `until`, while at most this much time passes for the log, however long that takes.
+    /// Like `until`, but at most this much time passes on the log's clock, whatever the real duration.
     pub fn within(
         &mut self,
         most: Duration,
         clock: &HeldClock,
         what: &str,
-        done: impl Fn(&Bench) -> bool,
+        done: impl Fn(&Fixture) -> bool,
     ) {
         const STEP: Duration = Duration::from_millis(100);
         let passed = Cell::new(Duration::ZERO);
-        self.until(what, |bench| {
+        self.until(what, |fixture| {
             if passed.get() < most {
                 clock.pass(STEP);
                 passed.set(passed.get() + STEP);
             }
-            done(bench)
+            done(fixture)
         });
     }
 
@@ -281,7 +282,7 @@ impl Bench {
         let mut expected: Vec<String> = expected.into_iter().collect();
         expected.sort();
         let count = expected.len();
-        self.until(&format!("{count} lines"), |bench| bench.consumer.events.len() >= count);
+        self.until(&format!("{count} lines"), |fixture| fixture.consumer.events.len() >= count);
         self.drain();
         let mut texts: Vec<String> = self.texts().into_iter().map(str::to_owned).collect();
         texts.sort();
@@ -290,7 +291,7 @@ impl Bench {
         assert_eq!(texts.len(), count);
         let ids: std::collections::HashSet<EventId> =
             self.consumer.events.iter().map(|event| event.id).collect();
-        assert_eq!(ids.len(), count, "one id an event");
+        assert_eq!(ids.len(), count, "one id per event");
         assert_eq!(self.consumer.lost, 0);
     }
 }
@@ -307,16 +308,16 @@ pub fn lines(writer: &str, numbers: std::ops::Range<usize>) -> String {
     numbers.map(|number| line(writer, number) + "\n").collect()
 }
 
-pub fn copytruncate(bench: &Bench, from: &str, to: &str) {
-    fs::copy(bench.path(from), bench.path(to)).unwrap();
-    OpenOptions::new().write(true).open(bench.path(from)).unwrap().set_len(0).unwrap();
+pub fn copytruncate(fixture: &Fixture, from: &str, to: &str) {
+    fs::copy(fixture.path(from), fixture.path(to)).unwrap();
+    OpenOptions::new().write(true).open(fixture.path(from)).unwrap().set_len(0).unwrap();
 }
 
 /// Waits until the follower has published all bytes of app.log, without reading events.
-pub fn seen_by_the_follower(bench: &Bench) {
+pub fn seen_by_the_follower(fixture: &Fixture) {
     let deadline = Instant::now() + PATIENCE;
-    let whole = fs::metadata(bench.path("app.log")).unwrap().len();
-    while bench.log().files()[0].facts().size != whole {
+    let whole = fs::metadata(fixture.path("app.log")).unwrap().len();
+    while fixture.log().files()[0].facts().size != whole {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -327,4 +328,4 @@ pub const ERROR: &str = "2024-05-01 10:00:00,123 ERROR root: it broke\n";
 pub const TRACE: &str =
     "Traceback (most recent call last):\n  File \"a.py\", line 1\nValueError: x\n";
 
-pub const INFO: &str = "2024-05-01 10:00:01,123 INFO root: it goes on\n";
+pub const INFO: &str = "2024-05-01 10:00:01,123 INFO root: it continues\n";

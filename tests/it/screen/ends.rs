@@ -2,7 +2,7 @@
 
 use logwarden::ui::Exit;
 
-use super::glass::Setup;
+use super::memory_terminal::Setup;
 use super::scenes::{directory, two_logs};
 
 #[test]

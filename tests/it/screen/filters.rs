@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Cell;
 
-use super::glass::Setup;
+use super::memory_terminal::Setup;
 use super::scenes::{directory, line, numbered, two_logs, write};
 
 #[test]
@@ -26,7 +26,7 @@ fn levels_are_toggled_and_the_minimum_raised() {
 }
 
 #[test]
-fn search_goes_through_the_file_and_marks_what_it_finds() {
+fn search_covers_the_whole_file_and_marks_matches() {
     let directory = directory();
     let mut text = numbered(30_000);
     text.insert_str(text.len() / 2, &line(1_500, "ERROR", "needle in the middle"));
@@ -42,7 +42,7 @@ fn search_goes_through_the_file_and_marks_what_it_finds() {
     screen.press("N");
     screen.wait_for_text("wrapped to the end");
     screen.wait_for_text("needle in the middle");
-    let found = screen.glass.with(|backend| {
+    let found = screen.terminal.with(|backend| {
         let buffer = backend.buffer();
         let marked = |cell: &&Cell| cell.bg == ratatui::style::Color::Yellow;
         buffer.content.iter().filter(marked).map(Cell::symbol).collect::<String>()
@@ -55,7 +55,7 @@ fn search_goes_through_the_file_and_marks_what_it_finds() {
 }
 
 #[test]
-fn filters_take_queries_and_expressions_in_and_out() {
+fn filters_include_and_exclude_by_query_or_expression() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup::new(80, 24).open(&paths);

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::glass::{Screen, Setup};
+use super::memory_terminal::{Screen, Setup};
 use super::scenes::{append, directory, line, numbered, write};
 
-/// A file of 34 lines, ten minutes apart, whose last one has no line end; and one of many, a second apart, that
-/// begins after it.
+/// A file of 34 lines, ten minutes apart, whose last one has no line end; and a file of many lines, one second apart,
+/// that starts after it.
 fn unfinished_and_long(directory: &Path, lines: i64) -> Vec<PathBuf> {
     let mut short = String::new();
     for number in 0..34 {
@@ -67,7 +67,7 @@ fn texts_at_end(screen: &Screen) -> Vec<String> {
 }
 
 #[test]
-fn a_record_that_comes_late_stands_where_its_time_belongs() {
+fn a_late_record_is_placed_by_its_time() {
     let directory = directory();
     let paths = unfinished_and_long(directory.path(), 600);
     let mut screen = Setup::new(100, 30).open(&paths);
@@ -104,7 +104,7 @@ fn three_needles(directory: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_search_goes_up_from_the_end_else_down_and_wraps_with_a_word() {
+fn a_search_runs_up_from_the_end_else_down_and_wraps_with_a_message() {
     let directory = directory();
     let path = three_needles(directory.path());
     let mut screen = Setup::new(80, 24).open(&[path]);
@@ -146,7 +146,7 @@ fn a_hit_beyond_the_right_edge_is_scrolled_to() {
 }
 
 #[test]
-fn every_key_of_a_burst_is_taken() {
+fn every_key_of_a_burst_is_handled() {
     let directory = directory();
     let path = write(directory.path(), "app.log", &numbered(1_000));
     let mut screen = Setup::new(80, 24).open(&[path]);

@@ -4,7 +4,7 @@ use logwarden::ui::Palette;
 use ratatui::buffer::Buffer;
 use ratatui::style::Modifier;
 
-use super::glass::{Setup, snapshot, text_of};
+use super::memory_terminal::{Setup, snapshot, text_of};
 use super::scenes::{busy, directory, line, two_logs, write};
 
 fn snapshot_at(width: u16, height: u16) {
@@ -15,17 +15,17 @@ fn snapshot_at(width: u16, height: u16) {
 }
 
 #[test]
-fn everything_is_seen_at_a_glance_at_80x24() {
+fn all_panes_fit_at_80x24() {
     snapshot_at(80, 24);
 }
 
 #[test]
-fn everything_is_seen_at_a_glance_at_120x40() {
+fn all_panes_fit_at_120x40() {
     snapshot_at(120, 40);
 }
 
 #[test]
-fn everything_is_seen_at_a_glance_at_200x60() {
+fn all_panes_fit_at_200x60() {
     snapshot_at(200, 60);
 }
 
@@ -72,9 +72,9 @@ fn without_colour_selection_and_matches_are_still_seen() {
     screen.wait_for_text("/reset/");
     snapshot("screen_monochrome", || {
         screen.rest();
-        screen.glass.with(|backend| styled(backend.buffer()))
+        screen.terminal.with(|backend| styled(backend.buffer()))
     });
-    let dump = screen.glass.with(|backend| styled(backend.buffer()));
+    let dump = screen.terminal.with(|backend| styled(backend.buffer()));
     assert!(dump.is_ascii(), "{dump}");
 }
 
@@ -124,7 +124,7 @@ fn hostile_text_is_shown_and_never_executed() {
         symbol.chars().any(|c| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}'))
     };
     let bad = screen
-        .glass
+        .terminal
         .with(|backend| backend.buffer().content.iter().any(|cell| evil(cell.symbol())));
     assert!(!bad, "{}", screen.text());
 }
@@ -156,34 +156,34 @@ fn a_size_that_changes_while_a_frame_is_drawn_is_safe() {
     let paths = two_logs(directory.path());
     let mut screen = Setup { status: busy(), ..Setup::new(100, 60) }.open(&paths);
     screen.wait_for_text("order 36");
-    let (glass, looks) = (screen.glass.clone(), 40);
+    let (memory_terminal, queries) = (screen.terminal.clone(), 40);
     for sizes in
         [&[(100, 60), (60, 15), (120, 40)][..], &[(100, 60), (60, 15)], &[(120, 9), (1, 1)]]
     {
-        glass.change_size_at_each_look(sizes);
-        let enough = glass.sizes_given() + looks;
-        while glass.sizes_given() < enough {
+        memory_terminal.change_size_at_each_query(sizes);
+        let enough = memory_terminal.sizes_given() + queries;
+        while memory_terminal.sizes_given() < enough {
             assert!(!screen.thread.as_ref().unwrap().is_finished(), "the screen has ended");
             let frames = screen.frames();
             screen.press("tab ? j esc");
             screen.wait_for("a frame", |_| screen.frames() > frames);
         }
     }
-    glass.change_size_at_each_look(&[]);
+    memory_terminal.change_size_at_each_query(&[]);
     screen.resize(80, 24);
     screen.press("esc G");
     screen.wait_for_text("order 36");
 }
 
 #[test]
-fn drawing_everything_anew_asks_the_terminal_nothing() {
+fn a_full_redraw_sends_the_terminal_no_query() {
     let directory = directory();
     let mut screen = Setup::new(80, 24).open(&two_logs(directory.path()));
     screen.wait_for_text("order 36");
     screen.rest();
-    screen.glass.with(ratatui::backend::Backend::clear).unwrap();
+    screen.terminal.with(ratatui::backend::Backend::clear).unwrap();
     assert!(!screen.text().contains("order 36"));
     screen.press("ctrl-l");
     screen.wait_for_text("order 36");
-    assert_eq!(screen.glass.cursor_asked(), 0);
+    assert_eq!(screen.terminal.cursor_queries(), 0);
 }

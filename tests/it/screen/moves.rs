@@ -1,6 +1,6 @@
 //! Following the end, pausing, and paging through a file.
 
-use super::glass::Setup;
+use super::memory_terminal::Setup;
 use super::scenes::{append, directory, line, numbered, write};
 
 #[test]

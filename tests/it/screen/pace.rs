@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use logwarden::base::{Clock, SystemClock};
 use logwarden::event::status::SinkState;
 
-use super::glass::Setup;
+use super::memory_terminal::Setup;
 use super::scenes::{append, busy, directory, line, numbered, two_logs, write};
 
 #[test]
@@ -57,7 +57,7 @@ fn a_large_file_opens_with_as_few_bytes_as_a_small_one() {
         let setup = Setup { wanted: "event 19999 here", ..Setup::new(120, 40) };
         let screen = setup.open(std::slice::from_ref(path));
         screen.wait_for_text("event 19999 here");
-        screen.glass.sight().expect("it is there").read
+        screen.terminal.first_display().expect("it is there").read
     };
     let (small, large) = (read(&small), read(&large));
     println!("read before the first screen: of 1 MB {small} bytes, of 1 GB {large} bytes");
@@ -90,14 +90,14 @@ fn a_flood_leaves_the_keys_answering_and_the_frames_few() {
     let mut keys = 0;
     let mut slowest = 0;
     while !writer.is_finished() {
-        screen.glass.look_out_for("follow the end");
+        screen.terminal.watch_for("follow the end");
         screen.press("?");
         // A frame from before the key may still be in progress.
-        let pressed = screen.glass.frames();
+        let pressed = screen.terminal.frames();
         screen.wait_for_text("follow the end");
         // Recorded once the frame is complete.
-        screen.wait_for("the frame with it", |_| screen.glass.sight().is_some());
-        let frame = screen.glass.sight().expect("it was waited for").frame;
+        screen.wait_for("the frame with it", |_| screen.terminal.first_display().is_some());
+        let frame = screen.terminal.first_display().expect("it was waited for").frame;
         slowest = slowest.max(frame.saturating_sub(pressed));
         screen.press("?");
         screen.wait_for("no help", |text| !text.contains("follow the end"));

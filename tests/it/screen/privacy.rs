@@ -11,7 +11,7 @@ use logwarden::privacy::{
 use logwarden::ui::Mask;
 use ratatui::buffer::Cell;
 
-use super::glass::{PATIENCE, Screen, Setup};
+use super::memory_terminal::{PATIENCE, Screen, Setup};
 use super::scenes::{NOW, directory, write};
 use crate::program::wait_for;
 
@@ -109,7 +109,7 @@ fn masked_values_are_not_found_and_typed_patterns_are_not_drawn() {
     let text = screen.wait_for_text("/***/");
     hides_all(&text);
     let marked = || {
-        screen.glass.with(|backend| {
+        screen.terminal.with(|backend| {
             let cells = backend.buffer().content.iter();
             let yellow = cells.filter(|cell| cell.bg == ratatui::style::Color::Yellow);
             yellow.map(Cell::symbol).collect::<String>()

@@ -7,11 +7,11 @@ use logwarden::event::Command;
 use logwarden::event::status::{Asked, Bytes, DeliveryState, SinkState};
 use logwarden::state::Store;
 
-use super::glass::{Setup, snapshot};
+use super::memory_terminal::{Setup, snapshot};
 use super::scenes::{NOW, busy, directory, two_logs};
 
 #[test]
-fn shipping_is_commanded() {
+fn keys_send_shipping_commands() {
     let directory = directory();
     let paths = two_logs(directory.path());
     let mut screen = Setup { status: busy(), ..Setup::new(80, 24) }.open(&paths);

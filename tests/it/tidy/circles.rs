@@ -15,7 +15,7 @@ use super::{root, sources};
 /// `app::engine` as its words; empty for the crate.
 type Module = Vec<String>;
 
-/// Levels that still have circles: they get no new members, and leave the list when they are clean.
+/// Levels that still have circles. No level is added; one without circles is removed from the list.
 const NOT_YET: &[&str] = &[];
 
 /// Where one sibling imports from another.
@@ -45,7 +45,7 @@ impl fmt::Display for Circle {
     }
 }
 
-/// All files, by the module that each of them is.
+/// All files, by module.
 struct Tree {
     files: BTreeMap<Module, (String, Code)>,
     /// Files and directories without a file of their own.
@@ -53,7 +53,7 @@ struct Tree {
 }
 
 impl Tree {
-    /// Of texts by their path below `src`.
+    /// Builds the tree from texts by their paths below `src`.
     fn new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Tree {
         let files: BTreeMap<Module, (String, Code)> = texts
             .into_iter()
@@ -76,7 +76,7 @@ impl Tree {
         Tree { files, modules }
     }
 
-    /// From the file of a module: where the path begins, and what is left of it. `None`: in another crate.
+    /// Resolves the start of a path in a module's file: the module, and the rest of the path. `None`: another crate.
     fn begin<'a>(&self, from: &Module, path: &'a [String]) -> Option<(Module, &'a [String])> {
         let ups = path.iter().take_while(|word| *word == "super").count();
         match path.first()?.as_str() {
@@ -87,7 +87,7 @@ impl Tree {
         }
     }
 
-    /// The module whose file defines what a path names.
+    /// The module whose file defines the item of a path.
     fn definition(&self, from: &Module, path: &[String], depth: usize) -> Option<Module> {
         let (mut at, words) = self.begin(from, path)?;
         for (index, word) in words.iter().enumerate() {
@@ -218,7 +218,7 @@ fn siblings_import_from_each_other_in_one_direction() {
         text.join("\n")
     );
     let clean = NOT_YET.iter().find(|level| !known.iter().any(|circle| circle.level == **level));
-    assert_eq!(clean, None, "it has no circle any more: take it off NOT_YET");
+    assert_eq!(clean, None, "it no longer has a circle: remove it from NOT_YET");
 }
 
 fn below(src: &Path, path: &Path) -> String {
@@ -226,7 +226,7 @@ fn below(src: &Path, path: &Path) -> String {
 }
 
 #[test]
-fn circles_are_found_and_nothing_else_is_one() {
+fn circles_are_found_without_false_positives() {
     let check = |texts: &[(&str, &str)], wanted: &[&str]| {
         let circles = Tree::new(texts.iter().copied()).circles();
         let seen: Vec<String> = circles.iter().map(Circle::to_string).collect();
@@ -257,7 +257,7 @@ fn circles_are_found_and_nothing_else_is_one() {
         ],
         &["a: x → y → x\n    a/x.rs:1 super::Z\n    a/y.rs:1 super::X"],
     );
-    // One direction; what the parent defines; what tests import.
+    // Allowed: one direction only; items of the parent; imports of tests.
     check(
         &[
             ("a.rs", "mod x;\nmod y;\n#[cfg(test)] mod t;\nuse x::X;\npub struct A;"),

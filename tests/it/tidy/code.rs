@@ -1,5 +1,5 @@
-//! Rust source as the rules read it: without comments and literals, without code that only tests have, and split into
-//! the paths that it names. Lines keep their numbers.
+//! Rust source prepared for the rules: without comments, literals and test-only code, and with a list of the paths that
+//! it names. Lines keep their numbers.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use regex::Regex;
 pub struct Named {
     /// From 1.
     pub line: usize,
-    /// `crate`, `super` and `self` as they stand there; a last `*` for all of a module.
+    /// With `crate`, `super` and `self` as written; a final `*` stands for all items of a module.
     pub path: Vec<String>,
     /// The name that a `use` gives it in this file; `None` for a path in code.
     pub binds: Option<String>,
@@ -202,7 +202,7 @@ fn item(code: &str) -> usize {
 }
 
 #[test]
-fn paths_are_seen_however_they_are_written() {
+fn paths_are_found_in_every_notation() {
     let text = r##"
         //! use crate::comment::A;
         use crate::{base::{Clock, bytes as sizes}, follow::*};

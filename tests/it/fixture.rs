@@ -1,5 +1,5 @@
-//! Logs whose lines carry a writer and a number, a configuration with a sink `es`, a state; and the oracle:
-//! every line in exactly one document, no cursor beyond an unconfirmed byte.
+//! The fixture of most tests: logs whose lines carry a writer and a number, a configuration with a sink `es`, a state.
+//! It checks that every line is in exactly one document and that no cursor is beyond an unconfirmed byte.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::program::{self, Engine};
 
-/// Opens the state of an engine that was just ended in this process. A process that another test starts meanwhile
-/// holds every descriptor of this one until it is another program.
+/// Opens the state of an engine that has just ended in this process. Retries, because a child process that another test
+/// starts meanwhile holds all descriptors of this one until it calls exec.
 pub fn open_state(directory: &Path) -> Store {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -32,18 +32,18 @@ pub fn open_state(directory: &Path) -> Store {
     }
 }
 
-/// A machine on which engines come and go.
-pub struct Bench {
+/// A home directory in which engines are started and stopped.
+pub struct Fixture {
     pub home: TempDir,
 }
 
-impl Bench {
-    /// `sink`: what stands below `[sink.es]`, and whatever tables follow.
+impl Fixture {
+    /// `sink`: the settings of `[sink.es]`, and any tables after it.
     pub fn new(sink: &str) -> Self {
-        let bench = Bench { home: TempDir::new().unwrap() };
-        fs::create_dir(bench.path("logs")).unwrap();
-        bench.configure(sink);
-        bench
+        let fixture = Fixture { home: TempDir::new().unwrap() };
+        fs::create_dir(fixture.path("logs")).unwrap();
+        fixture.configure(sink);
+        fixture
     }
 
     pub fn configure(&self, sink: &str) {
@@ -72,8 +72,8 @@ impl Bench {
         command
     }
 
-    /// Beside the engine: `logwarden ARGUMENTS` with the same settings.
-    #[allow(dead_code, reason = "the tests with real servers ask so")]
+    /// `logwarden ARGUMENTS` with the same settings, also while an engine runs.
+    #[allow(dead_code, reason = "used by the tests with real servers")]
     pub fn beside(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = program::logwarden(self.home.path());
         command.args(arguments).arg("--config").arg(self.path("config.toml"));
@@ -85,13 +85,13 @@ impl Bench {
         Engine::spawn(self.home.path(), &mut self.command(&[]))
     }
 
-    /// Exit code, and what it said.
+    /// Returns the exit code and standard error.
     pub fn once(&self) -> (Option<i32>, String) {
         let output = program::run(&mut self.command(&["--once"]));
         (output.status.code(), program::text(&output.stderr))
     }
 
-    #[allow(dead_code, reason = "the tests with real servers look at them")]
+    #[allow(dead_code, reason = "used by the tests with real servers")]
     pub fn dead_letters(&self) -> Vec<Value> {
         let directory = self.path("state").join("dead-letters/es");
         let Ok(files) = fs::read_dir(directory) else { return Vec::new() };
@@ -103,9 +103,9 @@ impl Bench {
             .collect()
     }
 
-    /// While no engine runs: what stands before a cursor of `es` in its file is delivered. Returns the bytes
-    /// that stand before all of them.
-    pub fn assert_cursors_are_honest<'a>(
+    /// Checks, while no engine runs, that all bytes before a cursor of `es` were delivered. Returns the total number of
+    /// bytes before the cursors.
+    pub fn assert_bytes_before_cursors_are_delivered<'a>(
         &self,
         delivered: impl IntoIterator<Item = &'a Value>,
     ) -> u64 {
@@ -113,11 +113,11 @@ impl Bench {
         let store = open_state(&self.path("state"));
         let mut behind = 0;
         for row in store.cursors("es") {
-            let path = store.generation(row.generation).expect("a cursor has its row").path;
+            let path = store.generation(row.generation).expect("each cursor has a row").path;
             let file = fs::read(&path).unwrap();
             behind += row.offset;
             for line in String::from_utf8_lossy(&file[..row.offset as usize]).lines() {
-                let line = serde_json::from_str(line).expect("a cursor stands between two lines");
+                let line = serde_json::from_str(line).expect("a cursor is between two lines");
                 assert!(delivered.contains(&place_of(&line)), "not delivered: {line}");
             }
         }
@@ -141,7 +141,7 @@ pub fn lines(writer: usize, numbers: Range<usize>) -> String {
     numbers.map(|number| line(writer, number)).collect()
 }
 
-/// Complete and unique: each number of each writer in exactly one document.
+/// Checks that each number of each writer is in exactly one document.
 pub fn assert_each_once<'a>(
     documents: impl IntoIterator<Item = &'a Value>,
     writers: usize,
@@ -155,7 +155,7 @@ pub fn assert_each_once<'a>(
     assert_eq!((seen.len(), twice), (writers * numbers, 0), "of {writers} × {numbers}");
 }
 
-/// A service manager's view of its memory, in bytes: what no file backs.
+/// Anonymous memory of the process in bytes, as a service manager counts it.
 pub fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status"));
     let status = status.expect("it runs");

@@ -1,5 +1,5 @@
-//! An Elasticsearch that judges each document as the test says, and answers what else it is asked; it keeps what
-//! it takes by index and id.
+//! A fake Elasticsearch that creates or rejects each document as a test decides, and answers other requests, such as
+//! those about aliases and templates. It keeps documents by index and id.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,50 +8,50 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// The reply to one item; `None`: it is created, or there already.
-type Judge = Box<dyn FnMut(&str, &Value) -> Option<Value> + Send>;
+/// The reply to one item; `None`: it is created, or it already exists.
+type ItemReply = Box<dyn FnMut(&str, &Value) -> Option<Value> + Send>;
 
-/// The reply to a request that is no bulk: its first line and body → status and body.
-type Other = Box<dyn FnMut(&str, &str) -> (u16, Value) + Send>;
+/// The reply to a request that is not a bulk: its first line and body → status and body.
+type OtherReply = Box<dyn FnMut(&str, &str) -> (u16, Value) + Send>;
 
 #[derive(Clone)]
-pub struct JudgingElasticsearch {
+pub struct RejectingElasticsearch {
     pub url: String,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     documents: Mutex<BTreeMap<(String, String), Value>>,
-    judge: Mutex<Judge>,
-    other: Mutex<Other>,
-    /// Items of each request, in the order of their arrival.
+    item_reply: Mutex<ItemReply>,
+    other: Mutex<OtherReply>,
+    /// The number of items of each request, in order of arrival.
     requests: Mutex<Vec<usize>>,
-    rolling: Mutex<Rolling>,
+    rolling: Mutex<ResolvedNames>,
 }
 
-/// Names that are no indexes.
+/// Names that are aliases or data streams.
 #[derive(Default)]
-struct Rolling {
-    names: BTreeMap<String, Backing>,
-    /// What becomes a data stream with its first event.
+struct ResolvedNames {
+    names: BTreeMap<String, RollingName>,
+    /// Names that become data streams with their first event.
     templates: Vec<String>,
-    /// Nobody may ask what a name is.
+    /// Requests to resolve names are rejected.
     is_secret: bool,
-    /// How often somebody did.
+    /// The number of requests to resolve names.
     asked: usize,
 }
 
-struct Backing {
+struct RollingName {
     is_stream: bool,
-    /// The number of the index that is written to.
+    /// The number of the write index.
     number: u32,
 }
 
-impl Rolling {
-    /// The index that takes an event for this name.
+impl ResolvedNames {
+    /// The index that receives an event for this name.
     fn index(&mut self, name: &str) -> String {
         if self.templates.iter().any(|template| template == name) {
-            self.names.entry(name.to_owned()).or_insert(Backing { is_stream: true, number: 1 });
+            self.names.entry(name.to_owned()).or_insert(RollingName { is_stream: true, number: 1 });
         }
         match self.names.get(name) {
             Some(backing) => backing.index(name),
@@ -80,27 +80,27 @@ impl Rolling {
     }
 }
 
-impl Backing {
+impl RollingName {
     fn index(&self, name: &str) -> String {
         let hidden = if self.is_stream { ".ds-" } else { "" };
         format!("{hidden}{name}-{:06}", self.number)
     }
 }
 
-impl JudgingElasticsearch {
-    /// Answers as long as the process lives.
+impl RejectingElasticsearch {
+    /// Runs until the process ends.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let judge: Judge = Box::new(|_, _| None);
+        let item_reply: ItemReply = Box::new(|_, _| None);
         let shared = Arc::new(Shared {
             documents: Mutex::default(),
-            judge: Mutex::new(judge),
+            item_reply: Mutex::new(item_reply),
             other: Mutex::new(Box::new(|_, _| (405, json!({})))),
             requests: Mutex::default(),
             rolling: Mutex::default(),
         });
-        let server = JudgingElasticsearch { url, shared };
+        let server = RejectingElasticsearch { url, shared };
         let serving = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -111,22 +111,25 @@ impl JudgingElasticsearch {
         server
     }
 
-    /// From now on every item is answered by this: index and document → status and error, or `None`.
-    pub fn judge(&self, judge: impl FnMut(&str, &Value) -> Option<Value> + Send + 'static) {
-        *self.shared.judge.lock().unwrap() = Box::new(judge);
+    /// Sets the function that answers each item from now on: index and document → status and error, or `None`.
+    pub fn reply_to_items(
+        &self,
+        reply: impl FnMut(&str, &Value) -> Option<Value> + Send + 'static,
+    ) {
+        *self.shared.item_reply.lock().unwrap() = Box::new(reply);
     }
 
-    /// What else is asked of it is answered by this: `PUT /path` and body → status and body.
-    pub fn other(&self, other: impl FnMut(&str, &str) -> (u16, Value) + Send + 'static) {
+    /// Sets the function that answers all other requests: `PUT /path` and body → status and body.
+    pub fn reply_to_others(&self, other: impl FnMut(&str, &str) -> (u16, Value) + Send + 'static) {
         *self.shared.other.lock().unwrap() = Box::new(other);
     }
 
     pub fn alias(&self, name: &str) {
-        let backing = Backing { is_stream: false, number: 1 };
+        let backing = RollingName { is_stream: false, number: 1 };
         self.shared.rolling.lock().unwrap().names.insert(name.to_owned(), backing);
     }
 
-    /// A data stream of this name begins with the first event for it.
+    /// The first event for this name creates a data stream.
     pub fn template(&self, name: &str) {
         self.shared.rolling.lock().unwrap().templates.push(name.to_owned());
     }
@@ -135,28 +138,28 @@ impl JudgingElasticsearch {
         self.shared.rolling.lock().unwrap().names.get_mut(name).unwrap().number += 1;
     }
 
-    /// From now on nobody is told what a name stands for.
-    pub fn keep_names_secret(&self) {
+    /// From now on requests to resolve names are rejected.
+    pub fn refuse_to_resolve_names(&self) {
         self.shared.rolling.lock().unwrap().is_secret = true;
     }
 
-    /// How often somebody asked what names stand for.
-    pub fn asked(&self) -> usize {
+    /// The number of requests to resolve names so far.
+    pub fn resolve_requests(&self) -> usize {
         self.shared.rolling.lock().unwrap().asked
     }
 
-    /// A document that does not fit its index.
-    pub fn refuse(status: u16, kind: &str, reason: &str) -> Option<Value> {
+    /// The reply that rejects a document.
+    pub fn rejection(status: u16, kind: &str, reason: &str) -> Option<Value> {
         Some(json!({"status": status, "error": {"type": kind, "reason": reason}}))
     }
 
-    /// Index, and document.
+    /// All documents, each with its index.
     pub fn documents(&self) -> Vec<(String, Value)> {
         let documents = self.shared.documents.lock().unwrap();
         documents.iter().map(|((index, _), document)| (index.clone(), document.clone())).collect()
     }
 
-    /// Takes these away; says how many.
+    /// Deletes matching documents; returns their number.
     pub fn remove(&self, mut gone: impl FnMut(&Value) -> bool) -> usize {
         let mut documents = self.shared.documents.lock().unwrap();
         let before = documents.len();
@@ -184,7 +187,7 @@ impl JudgingElasticsearch {
                 "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 reply.len()
             );
-            // Whoever asked may be killed.
+            // The client may have been killed.
             if stream.write_all((head + &reply).as_bytes()).is_err() {
                 return;
             }
@@ -206,7 +209,7 @@ impl JudgingElasticsearch {
     }
 
     fn create(&self, index: String, id: String, document: Value) -> Value {
-        let answer = (self.shared.judge.lock().unwrap())(&index, &document);
+        let answer = (self.shared.item_reply.lock().unwrap())(&index, &document);
         if let Some(answer) = answer {
             return json!({"create": answer});
         }

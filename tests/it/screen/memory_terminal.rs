@@ -31,17 +31,17 @@ pub type TestError = <TestBackend as Backend>::Error;
 
 /// A test backend that the test can read and resize while the screen draws on it.
 #[derive(Clone)]
-pub struct Glass(Arc<Mutex<TestBackend>>, Arc<Mutex<Watch>>);
+pub struct MemoryTerminal(Arc<Mutex<TestBackend>>, Arc<Mutex<DrawStatistics>>);
 
 /// Recorded by the drawing thread, so that the values do not depend on the load of the machine.
 #[derive(Default)]
-struct Watch {
+struct DrawStatistics {
     /// Number of drawn frames.
     frames: u64,
     wanted: String,
-    seen: Option<Sight>,
+    seen: Option<FirstDisplay>,
     /// Number of queries for the cursor position.
-    cursor_asked: u64,
+    cursor_queries: u64,
     /// Sizes returned in turn, one per size query.
     sizes: Vec<(u16, u16)>,
     sizes_given: usize,
@@ -49,7 +49,7 @@ struct Watch {
 
 /// When a text was first displayed since the test asked for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight {
+pub struct FirstDisplay {
     /// The number of the frame.
     pub frame: u64,
     /// Bytes that the drawing thread had read from files.
@@ -63,17 +63,17 @@ fn read_by_this_thread() -> u64 {
     read.and_then(|figure| figure.parse().ok()).unwrap_or(0)
 }
 
-impl Glass {
+impl MemoryTerminal {
     pub fn with<R>(&self, use_it: impl FnOnce(&mut TestBackend) -> R) -> R {
         use_it(&mut self.0.lock().unwrap())
     }
 
     pub fn new(width: u16, height: u16) -> Self {
-        Glass(Arc::new(Mutex::new(TestBackend::new(width, height))), Arc::default())
+        MemoryTerminal(Arc::new(Mutex::new(TestBackend::new(width, height))), Arc::default())
     }
 
     /// Records the first frame with this text from now on.
-    pub fn look_out_for(&self, text: &str) {
+    pub fn watch_for(&self, text: &str) {
         let mut watch = self.1.lock().unwrap();
         (watch.wanted, watch.seen) = (text.to_owned(), None);
     }
@@ -82,12 +82,12 @@ impl Glass {
         self.1.lock().unwrap().frames
     }
 
-    pub fn cursor_asked(&self) -> u64 {
-        self.1.lock().unwrap().cursor_asked
+    pub fn cursor_queries(&self) -> u64 {
+        self.1.lock().unwrap().cursor_queries
     }
 
     /// Returns the next one of these sizes at each size query from now on; empty: the current size is kept.
-    pub fn change_size_at_each_look(&self, sizes: &[(u16, u16)]) {
+    pub fn change_size_at_each_query(&self, sizes: &[(u16, u16)]) {
         self.1.lock().unwrap().sizes = sizes.to_vec();
     }
 
@@ -95,12 +95,12 @@ impl Glass {
         self.1.lock().unwrap().sizes_given
     }
 
-    pub fn sight(&self) -> Option<Sight> {
+    pub fn first_display(&self) -> Option<FirstDisplay> {
         self.1.lock().unwrap().seen
     }
 }
 
-impl Backend for Glass {
+impl Backend for MemoryTerminal {
     type Error = TestError;
 
     fn draw<'a, I>(&mut self, content: I) -> Result<(), TestError>
@@ -123,7 +123,7 @@ impl Backend for Glass {
     }
 
     fn get_cursor_position(&mut self) -> Result<Position, TestError> {
-        self.1.lock().unwrap().cursor_asked += 1;
+        self.1.lock().unwrap().cursor_queries += 1;
         self.with(TestBackend::get_cursor_position)
     }
 
@@ -159,14 +159,14 @@ impl Backend for Glass {
         let mut watch = self.1.lock().unwrap();
         watch.frames += 1;
         if watch.seen.is_none() && !watch.wanted.is_empty() && text.contains(&watch.wanted) {
-            watch.seen = Some(Sight { frame: watch.frames, read: read_by_this_thread() });
+            watch.seen = Some(FirstDisplay { frame: watch.frames, read: read_by_this_thread() });
         }
         Ok(())
     }
 }
 
 pub struct Screen {
-    pub glass: Glass,
+    pub terminal: MemoryTerminal,
     pub keys: Option<std::io::PipeWriter>,
     pub status: watch::Sender<Arc<Status>>,
     pub commands: mpsc::Receiver<Command>,
@@ -184,7 +184,7 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub mask: Mask,
     pub disclosure: Option<Arc<AuditedDecryptor>>,
-    /// Text recorded from the first frame on; see [`Glass::sight`].
+    /// Text recorded from the first frame on; see [`MemoryTerminal::first_display`].
     pub wanted: &'static str,
 }
 
@@ -221,8 +221,8 @@ impl Setup {
             intake: None,
         };
         let log = Log::open(config, self.clock.clone());
-        let glass = Glass::new(self.size.0, self.size.1);
-        glass.look_out_for(self.wanted);
+        let memory_terminal = MemoryTerminal::new(self.size.0, self.size.1);
+        memory_terminal.watch_for(self.wanted);
         let (status, receiver) = watch::channel(Arc::new(self.status));
         let (sender, commands) = mpsc::channel(8);
         let stop = CancellationToken::new();
@@ -243,12 +243,12 @@ impl Setup {
             options,
             stop: stop.clone(),
         };
-        let terminal = Terminal::new(glass.clone()).unwrap();
+        let terminal = Terminal::new(memory_terminal.clone()).unwrap();
         let thread =
             std::thread::spawn(move || run_on(ui, terminal, OwnedFd::from(reader), &mut || Ok(())));
         let keys = Some(writer);
         let thread = Some(thread);
-        Screen { glass, keys, status, commands, stop, frames, log, thread }
+        Screen { terminal: memory_terminal, keys, status, commands, stop, frames, log, thread }
     }
 }
 
@@ -264,7 +264,7 @@ impl Screen {
     }
 
     pub fn text(&self) -> String {
-        self.glass.with(|backend| text_of(backend.buffer()))
+        self.terminal.with(|backend| text_of(backend.buffer()))
     }
 
     #[track_caller]
@@ -275,7 +275,7 @@ impl Screen {
             if condition(&text) {
                 return text;
             }
-            assert!(Instant::now() < deadline, "{what} did not come; the screen shows:\n{text}");
+            assert!(Instant::now() < deadline, "{what} did not appear; the screen shows:\n{text}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -312,7 +312,7 @@ impl Screen {
     }
 
     pub fn resize(&mut self, width: u16, height: u16) {
-        self.glass.with(|backend| backend.resize(width, height));
+        self.terminal.with(|backend| backend.resize(width, height));
         // Any key that does nothing wakes it, as the signal would.
         self.type_text("\u{e000}");
     }
