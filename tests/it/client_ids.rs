@@ -263,7 +263,10 @@ fn erase_asks_first_then_takes_the_events_out_of_every_place_for_good() {
     let bench = Bench::shipped();
     let (out, err) = bench.said(&["erase", "--client", "CLIENTID2"], 0);
     assert_eq!(out, "archive: 3 events\nsink es (error,logwarden-*): 3 events\n");
-    assert!(err.contains("nothing was erased; to erase these events permanently: --yes"), "{err}");
+    assert!(
+        err.contains("nothing was erased; use --yes to erase these events permanently"),
+        "{err}"
+    );
     assert!(err.contains("not changed: the logs themselves"), "{err}");
     assert_eq!(bench.found("CLIENTID2")[0].1, 3);
 

@@ -132,12 +132,18 @@ fn check_tells_what_could_not_be_protected_and_which_months_miss_their_key() {
         said.contains("sealed only in their own field: 2 to out since the engine started"),
         "{said}"
     );
-    assert!(said.contains("months that were sealed: 2021_March to 2021_April: present"), "{said}");
+    assert!(
+        said.contains("months with sealed values: 2021_March to 2021_April: key present"),
+        "{said}"
+    );
     assert!(engine.terminate().success());
     fs::rename(bench.path("state/keys"), bench.path("away")).unwrap();
     let said = check();
     assert!(said.contains("/state/keys not found: key "), "{said}");
     fs::DirBuilder::new().mode(0o700).create(bench.path("state/keys")).unwrap();
     let said = check();
-    assert!(said.contains("months that were sealed: 2021_March to 2021_April: missing"), "{said}");
+    assert!(
+        said.contains("months with sealed values: 2021_March to 2021_April: key missing"),
+        "{said}"
+    );
 }

@@ -249,7 +249,10 @@ fn what_cannot_change_now_is_said() {
     let text = fs::read_to_string(bench.path("config.toml")).unwrap();
     fs::write(bench.path("config.toml"), format!("host_name = \"other\"\n{text}")).unwrap();
     let said = reload(&engine);
-    assert!(said.contains("host_name was changed; takes effect at the next start"), "{said}");
+    assert!(
+        said.contains("host_name was changed; the change takes effect at the next start"),
+        "{said}"
+    );
     assert!(engine.terminate().success());
 }
 

@@ -237,7 +237,7 @@ fn erase_killed_at_every_durable_step_is_ended_by_the_next() {
                 let said = program::run(&mut bench.command(&erase[..3]));
                 let said = program::text(&said.stdout) + &program::text(&said.stderr);
                 assert!(
-                    said.contains("of any id, marked as deleted, still in its files"),
+                    said.contains("of any id, marked as deleted but still in its files"),
                     "{said}"
                 );
                 assert!(!said.contains("no events found"), "{said}");
