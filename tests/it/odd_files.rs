@@ -51,7 +51,8 @@ fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
              or pipe it in (logwarden --no-ui - < {fifo})"
         ),
         format!(
-            "{pipe} is a pipe (FIFO) and is not followed, like 1 other file that this path or pattern includes: {reason}; pass it as an \
+            "{pipe} is a pipe (FIFO) and is not followed, like 1 other file that this path or pattern includes: \
+             {reason}; pass it as an \
              argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
         ),
         format!(
