@@ -75,7 +75,7 @@ impl Watch {
 /// Accepted before and after every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
-    /// Extra configuration file, overrides the user's
+    /// Additional configuration file; its settings override the user's
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Store all data (state, archive, intake, cache, Logwarden's own log) under DIR

@@ -17,7 +17,8 @@ const BEFORE_MARK: usize = 64;
 /// Bytes of the second, wider hash: the last 64 bytes may be the same in every line.
 const WIDE_BEFORE_MARK: u64 = 4096;
 
-/// Device and inode of a file. They only distinguish files that exist now: an inode is reused after a deletion.
+/// Device and inode of a file. They only distinguish files that exist now: inodes are reused, and the device number may
+/// change with the next mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceInode {
     pub device: u64,

@@ -26,7 +26,7 @@ pub(in crate::follow) enum Topic {
     Path(PathBuf),
     /// A file that cannot be opened.
     Open(PathBuf),
-    /// A file that is not text.
+    /// A file that is not text, or does not look like it.
     Binary(PathBuf),
     /// A compressed file that cannot be unpacked completely.
     Packed(PathBuf),

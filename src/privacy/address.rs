@@ -12,7 +12,7 @@ use super::derive::derive;
 use super::keys::MonthKey;
 use super::tag::MacKey;
 
-/// The beginning of a pseudonym that is a hash.
+/// The beginning of a pseudonym that is a keyed hash.
 pub const PREFIX: &str = "ip1.";
 
 /// How addresses are written in outgoing events.

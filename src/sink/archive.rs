@@ -67,8 +67,8 @@ impl Shared {
         self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Lets retention delete expired days, once per hour. Call it only directly after a commit, when nothing is in
-    /// flight.
+    /// Lets retention delete expired days, at most once per hour. Call it only directly after a commit, when nothing is
+    /// in flight.
     fn sweep_when_due(&self, archive: &mut Archive, now: Timestamp) -> Result<(), ArchiveError> {
         let Some(keep) = self.keep else { return Ok(()) };
         let uptime = self.clock.uptime();

@@ -52,8 +52,7 @@ fn what_is_no_file_and_no_directory_is_named_and_not_followed() {
         ),
         format!(
             "{pipe} is a pipe (FIFO) and is not followed, like 1 other file that this path or pattern includes: \
-             {reason}; pass it as an \
-             argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
+             {reason}; pass it as an argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
         ),
         format!(
             "{} is a socket and is not followed: {reason}; let its receiver write a log file, or pipe the receiver's \
