@@ -1,7 +1,7 @@
 //! Converts values to forms that servers accept. Pure.
 //!
-//! - An integer beyond 64 signed bits and a number beyond the range of a 32-bit float become texts: servers choose these
-//!   number types for a new field. So does a number of more than 1,000 characters, which their JSON readers refuse.
+//! - An integer beyond 64 signed bits and a number beyond the range of a 32-bit float become texts: servers choose
+//!   these number types for a new field. So does a number of more than 1,000 characters: their JSON readers refuse it.
 //! - An object nested deeper than the maximum number of name parts, and a list inside too many lists, become texts
 //!   that contain their JSON.
 //! - A key of an object has no dots (`_` instead), is not blank (`_`), and is unique ([`UniqueNames`]).
