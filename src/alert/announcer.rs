@@ -1,4 +1,4 @@
-//! Decides which alert transitions are announced, and when.
+//! Decides which transitions of the alert rules are announced to the operator, and when; words the announcements.
 //!
 //! A rule that a live event makes fire is announced at once, whatever the event's own time. Lines that existed when
 //! their file was first read are history: their incidents are announced after it has been read, one by one if they are
@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::transition::{Change, Transition};
 use crate::base::{Timestamp, bytes, sanitize};
 
-/// Incidents of the history that ended longer ago are only counted.
+/// Incidents of the history that ended longer ago than this are only counted.
 const MAX_ALERT_AGE: Duration = Duration::from_secs(3600);
 /// Maximum number of incidents kept while catching up; beyond it the oldest are only counted, resolved ones first.
 const MAX_KEPT: usize = 10_000;
@@ -68,7 +68,7 @@ impl fmt::Display for Announcement {
             }
             Announcement::ClockBack { by } => write!(
                 f,
-                "the system clock went back by {}; rules continue by the new time",
+                "the system clock went back by {}; rules continue with the new time",
                 bytes::duration(*by)
             ),
             Announcement::Late { rule, matches } => {
@@ -95,8 +95,9 @@ pub(super) struct Announcer {
     history_read: bool,
     /// Incidents found while catching up, oldest first.
     kept: VecDeque<Incident>,
+    /// Per rule: number of incidents that are counted instead of announced one by one, since the last announcement.
     earlier: BTreeMap<Arc<str>, u64>,
-    /// Incidents counted as earlier, but neither resolved nor announced yet: a live event may still join them.
+    /// Incidents counted in `earlier`, but neither resolved nor announced yet: a live event may still join them.
     counted: HashSet<Id>,
     /// Announced as firing and not resolved yet.
     announced: HashSet<Id>,
@@ -123,7 +124,8 @@ impl Announcer {
         }
     }
 
-    /// `live`: the event that made it fire arrived after the first read of its file.
+    /// Announces the transition, keeps it until the history has been read, or counts it. `live`: the event that made
+    /// the rule fire was written after its file was first read.
     pub fn on_transition(
         &mut self,
         transition: Transition,
@@ -199,7 +201,7 @@ impl Announcer {
         }
     }
 
-    /// Handles the resolution of an incident that is not announced.
+    /// Handles the resolution of an incident whose firing was not announced.
     fn resolve_unannounced(&mut self, resolved: Transition) {
         let id = id(&resolved);
         self.counted.remove(&id);

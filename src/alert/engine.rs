@@ -1,4 +1,4 @@
-//! Evaluates all rules: events and times in, transitions out. Pure.
+//! Evaluates all alert rules: events and times in, transitions out. No I/O.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Values that the policy hides are replaced in keys too, by their tag or a pseudonym.
+    /// In the keys of alerts too, values that the policy hides are replaced, with their tag or a pseudonym.
     pub fn new(rules: Vec<RuleConfig>, policy: &Arc<Policy>) -> Self {
         let threshold = |rule| Threshold::new(rule, policy.clone());
         let rules = rules.into_iter().map(threshold).collect();
@@ -61,7 +61,7 @@ impl Engine {
         }
     }
 
-    /// Moves the windows with a clock that went back, so that no new event is late because the clock was ahead.
+    /// Moves the windows back if the clock went back, so that no new event counts as late because the clock was ahead.
     fn follow_clock(&mut self, now: Timestamp) {
         if let Some(step) = ClockStep::between(self.last_now, now) {
             self.rules.iter_mut().for_each(|rule| rule.step_back(step));
@@ -75,7 +75,7 @@ impl Engine {
         std::mem::take(&mut self.stepped_back)
     }
 
-    /// Resolves incidents without an event for the length of the window, by the wall clock.
+    /// Resolves incidents that have had no event for the length of the window, by the wall clock.
     pub fn tick(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         self.follow_clock(now);
         for rule in &mut self.rules {
@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    /// Whether the state can change by the passing of time alone.
+    /// Whether time alone can still change the state.
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.rules.iter().any(|rule| rule.is_active(now))
     }

@@ -1,4 +1,4 @@
-//! The event that a rule starts firing, or is resolved, for one key.
+//! A transition: for one key, a rule starts firing or is resolved.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct EventLocation {
 pub struct Transition {
     pub rule: Arc<str>,
     /// Number of the incident within the rule, the same for firing and resolution: two keys may be shown as the same
-    /// text. Never shown; each consumer counts from 1.
+    /// text. Never shown; counts from 1 since the rule was started.
     pub incident: u64,
     /// The limit of the rule, for people: `5 in 5 min`.
     pub limit: Arc<str>,
@@ -33,13 +33,15 @@ pub struct Transition {
     pub change: Change,
     /// Fired: matches in the window. Resolved: all matches of the incident.
     pub count: u64,
+    /// Time of the earliest of these matches.
     pub first: Timestamp,
+    /// Time of the latest of these matches.
     pub last: Timestamp,
     /// The event that made it fire.
     pub place: EventLocation,
 }
 
-/// One safe line: `errors firing for app: 5 of 5 in 5 min, since 2026-11-21T05:12:01Z`, and at the end
+/// One line that is safe on a terminal: `errors firing for app: 5 of 5 in 5 min, since 2026-11-21T05:12:01Z`, or
 /// `errors resolved for app: 7 events, 2026-11-21T05:12:01Z to 2026-11-21T05:13:40Z`.
 impl fmt::Display for Transition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +73,7 @@ impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_second(self.0.seconds()) {
             Ok(time) => write!(f, "{time}"),
-            Err(_) => f.write_str("at an unknown time"),
+            Err(_) => f.write_str("an unknown time"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The directories of an engine. They contain log text or information about it, so only their owner may read them.
+//! Lists the directories of an engine and restricts them to their owner: they contain log text or information about it.
 
 use std::path::Path;
 
@@ -17,8 +17,8 @@ pub fn named(directories: &Directories) -> [(&'static str, &Path); 5] {
 }
 
 /// For a directory that other users can access: whether the next start corrects its mode. That is the case if it is
-/// clearly Logwarden's: by its name, or inside an existing state directory. Any other directory may belong to somebody
-/// else and is not changed.
+/// clearly Logwarden's: by its default path, because the state directory contains a state, or because it contains an
+/// archive. Any other directory may belong to somebody else and is not changed.
 pub fn is_restricted_at_start(directory: &Path, directories: &Directories) -> bool {
     !directory.starts_with(&directories.state)
         || state::is_state(&directories.state)
@@ -26,7 +26,7 @@ pub fn is_restricted_at_start(directory: &Path, directories: &Directories) -> bo
 }
 
 /// Restricts the directories to their owner; returns messages for the operator. Call it before the state directory is
-/// claimed: claiming marks any directory as Logwarden's.
+/// claimed: claiming it creates files that mark any directory as Logwarden's.
 pub fn restrict(directories: &Directories) -> Vec<String> {
     let own = named(directories).map(|(_, directory)| directory);
     let own = own.into_iter().filter(|directory| is_restricted_at_start(directory, directories));

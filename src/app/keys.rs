@@ -11,8 +11,8 @@ use crate::privacy::keys::UsedKey;
 use crate::privacy::{AuditedDecryptor, KeyError, Keyring, Policy, Sealer};
 use crate::state::Store;
 
-/// Keys are opened with the first value that needs one. The state records the used keys, even if their directory is
-/// lost; a process that does not hold the state (`owner` false) creates no keys.
+/// Seals values with the monthly keys, which are opened when the first value needs one. The state records which keys
+/// were used, in case their directory is lost; a process that does not hold the state (`owner` false) creates no keys.
 pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sealer>, StartError> {
     let keyring = match owner {
         true => Keyring::lazy(&settings.keys, settings.makes_keys),
@@ -31,8 +31,8 @@ pub fn sealer(settings: &Settings, store: &Store, owner: bool) -> Result<Arc<Sea
     Ok(Arc::new(sealer))
 }
 
-/// The policy for printing events of a file as a sink would get them. Creates no keys: without the state it is not
-/// known which keys were used.
+/// The privacy policy for printing events of a file as a sink would get them. Creates no keys: without the state it is
+/// not known which keys were used.
 pub fn sealing_policy(settings: &Settings) -> Result<Policy, KeyError> {
     let keyring = Keyring::lazy(&settings.keys, false).making_none();
     let sealer = Sealer::new(Arc::new(keyring))?;

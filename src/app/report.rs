@@ -5,7 +5,7 @@ use crate::event::Status;
 use crate::event::status::{self, EngineState, FileState, Notice, SinkState, SinkStatus};
 use crate::sink::stdout::READER_GONE;
 
-/// File notices that are new since the last snapshot.
+/// Notices that are new since the last snapshot, one line each.
 pub fn new_notices(before: &[Notice], now: &[Notice]) -> Vec<String> {
     let new = status::new_notices(before, now);
     new.map(|notice| format!("{}: {}", notice.level, clean(&notice.text))).collect()
@@ -87,7 +87,7 @@ fn has_no_reader(sink: &SinkStatus) -> bool {
     sink.last_error.as_ref().is_some_and(|error| error.starts_with(READER_GONE))
 }
 
-/// Changes of one file that a sink cannot read.
+/// A file has become unreadable for a sink, or all files are readable again.
 fn file_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
     match (before.and_then(|before| before.stuck.as_deref()), now.stuck.as_deref()) {
         (before, Some(reason)) if before != Some(reason) => {
@@ -98,7 +98,7 @@ fn file_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> 
     }
 }
 
-/// Changes of one blocked target.
+/// One target of a sink has become blocked, or none is blocked any more.
 fn target_change(before: Option<&SinkStatus>, now: &SinkStatus) -> Option<String> {
     match (before.and_then(|before| before.blocked.as_deref()), now.blocked.as_deref()) {
         (before, Some(reason)) if before != Some(reason) => Some(format!(
@@ -145,22 +145,22 @@ pub fn summary(status: &Status) -> String {
     line
 }
 
-/// Bytes delivered to every sink, and all bytes: for a progress bar.
+/// For a progress bar: the bytes delivered by the sink that is furthest behind, and all bytes seen.
 pub fn progress(status: &Status) -> (u64, u64) {
     let seen = status.files.totals().size;
     let behind = status.sinks.iter().map(|sink| sink.behind_bytes).max().unwrap_or(0);
     (seen.saturating_sub(behind), seen)
 }
 
-/// None of the files could be read.
+/// A message if there are files and none of them could be read.
 pub fn nothing_readable(status: &Status) -> Option<String> {
     let files = status.files.totals();
     let none = files.files + status.unopened > 0 && files.unreadable == files.files;
     none.then(|| "no file could be read".to_owned())
 }
 
-/// Events that `--once` could not deliver, or where that is unknown: exit code 1. If standard output was closed by its
-/// reader, its sink counts as complete.
+/// A message if `--once` could not deliver all events, or if that is unknown; the exit code is then 1. If the reader of
+/// standard output has closed it, that sink counts as complete.
 pub fn undelivered(status: &Status) -> Option<String> {
     let broke = |sink: &SinkStatus| status.broken.contains(&sink.name);
     let left = status.sinks.iter().filter(|sink| !has_no_reader(sink));
@@ -171,7 +171,7 @@ pub fn undelivered(status: &Status) -> Option<String> {
             let why = sink.blocked.as_deref().or(sink.last_error.as_deref());
             let why = why.map(|why| format!(": {}", clean(why))).unwrap_or_default();
             if broke(sink) {
-                return format!("sink {}{why}", sink.name);
+                return format!("sink {} failed{why}", sink.name);
             }
             if sink.behind_bytes == 0 {
                 return format!("sink {} is blocked{why}", sink.name);
@@ -183,7 +183,7 @@ pub fn undelivered(status: &Status) -> Option<String> {
     (!left.is_empty()).then(|| format!("{}; {again}", left.join("; ")))
 }
 
-/// Counts of lost and rejected events: exit code 3.
+/// A message with the counts of everything that was lost, rejected or unreadable; the exit code is then 3.
 pub fn losses(status: &Status) -> Option<String> {
     let dead: u64 = status.sinks.iter().map(|sink| sink.dead_letters).sum();
     let counts = [
@@ -226,9 +226,9 @@ mod tests {
             assert_eq!(undelivered(&status), Some(expected));
         };
         check(&sink, false, "640 KiB not delivered to es");
-        check(&sink, true, "sink es");
+        check(&sink, true, "sink es failed");
         sink.last_error = Some("no connection".to_owned());
         check(&sink, false, "640 KiB not delivered to es: no connection");
-        check(&sink, true, "sink es: no connection");
+        check(&sink, true, "sink es failed: no connection");
     }
 }

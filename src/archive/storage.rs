@@ -1,9 +1,9 @@
-//! All access of tantivy to the disk goes through here. It fixes three problems, seen in tantivy 0.27:
+//! The tantivy directory through which the archive accesses the disk. It works around three problems of tantivy 0.27:
 //!
 //! - a commit without a payload (`commit()`, or `delete` and commit) would lose the positions: such a `meta.json` is
 //!   rejected;
-//! - after a failed commit the next merge publishes the new documents with the old payload: after the first failure
-//!   the gate is closed permanently, and the writer has to be reopened from disk;
+//! - after a failed commit the next merge publishes the new documents with the old payload: the first failure shuts
+//!   the gate permanently, and the writer has to be reopened from disk;
 //! - tantivy does not fsync the directory after it renames `meta.json`: here it is synced before the commit returns.
 
 use std::fmt;
@@ -20,18 +20,19 @@ use tantivy::directory::{
 
 const META: &str = "meta.json";
 
+/// A tantivy directory whose writes pass the gate; reads do not.
 #[derive(Clone)]
 pub(super) struct GatedDirectory {
     inner: Box<dyn Directory>,
     gate: Gate,
 }
 
-/// Once it is shut, nothing is written any more.
+/// Once it is shut, no file is created, replaced or deleted any more.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gate(Arc<Mutex<Option<String>>>);
 
 impl Gate {
-    /// Waits for the current write. Later writes fail with `why`.
+    /// Waits for the current write and shuts the gate. Later writes fail with `why`.
     pub fn shut(&self, why: &str) {
         let mut shut = self.0.lock().expect("no holder panics");
         shut.get_or_insert_with(|| why.to_owned());
@@ -65,7 +66,7 @@ impl GatedDirectory {
     }
 }
 
-/// The part of `meta.json` that is checked.
+/// The part of tantivy's `meta.json` that is checked.
 #[derive(Deserialize)]
 struct Meta {
     segments: Vec<IgnoredAny>,

@@ -1,8 +1,9 @@
 //! Makes text from outside safe to show: on a terminal, in a CSV cell, in a header.
 //!
-//! Characters that could control a terminal or deceive its reader are replaced with a visible form: a control character
-//! with its picture (ESC is `␛`), a C1 control, bidirectional or zero-width character with `<U+202E>`. The result is
-//! always one line. Text that needs no change is not copied.
+//! For a terminal, characters that could control it or deceive its reader are replaced with a visible form: a control
+//! character with its picture (ESC becomes `␛`), a C1 control, bidirectional or zero-width character with its code
+//! point (`<U+202E>`). A CSV cell keeps all its characters; a header loses the unsafe ones. Text that needs no change
+//! is not copied.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -29,8 +30,8 @@ pub fn line_of_bytes(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A cell of a CSV file, quoted if necessary. A cell that a spreadsheet would run as a formula (`=`, `+`, `-`, `@`
-/// first) gets an apostrophe before it, unless it is a plain number.
+/// A cell of a CSV file, quoted if necessary. A cell that a spreadsheet would run as a formula (it begins with `=`,
+/// `+`, `-` or `@`) gets an apostrophe before it, unless it is a plain number.
 pub fn csv_cell(text: &str) -> Cow<'_, str> {
     let first = text.trim_start_matches([' ', '\t', '\r', '\n', '\u{feff}']).chars().next();
     let formula = matches!(first, Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'))
@@ -70,7 +71,7 @@ pub fn header(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().filter_map(spaced).collect())
 }
 
-/// Controls a terminal, is invisible, or changes the order of the text around it.
+/// Whether a character controls a terminal, is invisible, or changes the order of the text around it.
 pub fn is_unsafe(character: char) -> bool {
     match character {
         ' '..='~' => false,

@@ -1,5 +1,5 @@
-//! The command line as typed: every command, argument and help text. Help and completions are generated from these
-//! types; `cli::resolve` turns them into usable settings.
+//! The command line as typed: every command, argument and help text. Help, completions and manual pages are generated
+//! from these types; `cli::resolve` turns them into usable settings.
 
 mod client;
 mod dead_letters;
@@ -66,6 +66,7 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Whether any of these arguments was given.
     pub fn is_used(&self) -> bool {
         !self.paths.is_empty() || self.no_ui || self.once || self.ship
     }
@@ -74,7 +75,7 @@ impl Watch {
 /// Accepted before and after every command.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Global {
-    /// Extra configuration file, overrides the user's
+    /// Additional configuration file; its settings override the user's
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Store all data (state, archive, intake, cache, Logwarden's own log) under DIR
@@ -92,7 +93,7 @@ pub struct Global {
     /// Log level of Logwarden itself: error, warn, info, debug, trace, off; or directives: info,logwarden::follow=debug
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
-    /// More verbose own log: -v debug, -vv trace
+    /// Raise the log level of Logwarden itself: -v debug, -vv trace
     #[arg(short, action = clap::ArgAction::Count, global = true, conflicts_with = "log_level")]
     pub verbose: u8,
 }
@@ -145,7 +146,7 @@ and, or, not, parentheses. A quoted value is compared as text: version:\"2.1\" d
   logwarden init /var/log/app/app.log
   logwarden --config logwarden.toml init")]
     Init(Init),
-    /// Check configuration, files, directories, keys and sinks; prints one line each
+    /// Check configuration, files, directories, keys and sinks; print one line for each
     #[command(after_help = "Example:\n  logwarden check --config logwarden.toml")]
     Check,
     /// Install the index template and retention policy on a server

@@ -15,7 +15,7 @@ use crate::base::{Clock, SystemClock, timed_fs};
 use crate::config::closest;
 use crate::follow::{SourceConfig, Start};
 
-/// Settings for following. Paths on the command line replace the configured sources.
+/// Settings for following files. Paths on the command line replace the configured sources.
 pub fn watch(global: &Global, watch: &Watch) -> anyhow::Result<Settings> {
     for_watching(settings(global)?, watch)
 }
@@ -37,8 +37,8 @@ fn for_watching(mut settings: Settings, watch: &Watch) -> anyhow::Result<Setting
         settings.pipes = pipes;
         if settings.stdin && !watch.no_ui && std::io::stdin().is_terminal() {
             return Err(usage_error(
-                "`-` reads standard input, but standard input is this terminal, which the keys come from; pipe \
-                 a program into it: some-program | logwarden -",
+                "`-` reads standard input, but that is this terminal, from which the screen reads key presses; \
+                 pipe a program into it: some-program | logwarden -",
             ));
         }
         settings.sources = ad_hoc_sources(&paths, &settings.zone)?;
@@ -61,7 +61,7 @@ fn for_watching(mut settings: Settings, watch: &Watch) -> anyhow::Result<Setting
     Ok(settings)
 }
 
-/// Includes sinks with their own `ship.start`.
+/// Lets all sinks ship automatically, including those with their own `ship.start`.
 fn ship_automatically(settings: &mut Settings) {
     let own = settings.sinks.iter_mut().filter_map(|sink| sink.ship.as_mut());
     for ship in own.chain([&mut settings.ship]) {
@@ -69,7 +69,7 @@ fn ship_automatically(settings: &mut Settings) {
     }
 }
 
-/// `<(program)`, or a FIFO made with mkfifo.
+/// Whether the path is a pipe: `<(program)`, or a FIFO made with mkfifo.
 fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
     timed_fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
@@ -78,7 +78,8 @@ fn is_pipe(path: &Path) -> bool {
 /// Means standard input where a path is expected.
 pub const STDIN: &str = "-";
 
-/// `some-program | logwarden` means `some-program | logwarden -` if no sources are configured.
+/// The paths of the command line. Without any, `some-program | logwarden` means `some-program | logwarden -` if no
+/// sources are configured.
 fn effective_paths(watch: &Watch, has_no_sources: bool) -> Vec<PathBuf> {
     let piped = || {
         let stdin = rustix::fs::fstat(std::io::stdin());
@@ -91,7 +92,7 @@ fn effective_paths(watch: &Watch, has_no_sources: bool) -> Vec<PathBuf> {
     }
 }
 
-/// Settings as configured, ignoring paths of the command line.
+/// Settings as configured, without paths of the command line; prints the notes about them.
 pub fn settings(global: &Global) -> anyhow::Result<Settings> {
     let configured = configured(global)?;
     for note in &configured.notes {
@@ -140,7 +141,7 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
         Some(directory) => Directories::under(directory),
         None => service_directories().or_else(Directories::of_user).ok_or_else(|| {
             usage_error(
-                "this user has no home directory for the state; name one with --state-dir DIR",
+                "this user has no home directory to keep the state in; name a directory with --state-dir DIR",
             )
         })?,
     };
@@ -176,8 +177,8 @@ fn from_configured(configured: Configured) -> anyhow::Result<Settings> {
     })
 }
 
-/// The directory that systemd created for the service (`StateDirectory=`, systemd.exec(5)); the first, if there are
-/// several.
+/// All data under the directory that systemd created for the service (`StateDirectory=`, systemd.exec(5)); under the
+/// first one, if there are several.
 fn service_directories() -> Option<Directories> {
     let named = std::env::var_os("STATE_DIRECTORY")?;
     let first = named.as_bytes().split(|byte| *byte == b':').next()?;
@@ -185,7 +186,7 @@ fn service_directories() -> Option<Directories> {
     root.is_absolute().then(|| Directories::under(root))
 }
 
-/// Never inside the working directory.
+/// The default directory of the monthly keys: beside the archive.
 fn user_keys(directories: &Directories) -> PathBuf {
     let data = directories.archive.parent().unwrap_or(&directories.state);
     data.join("keys")
@@ -255,7 +256,7 @@ fn source_name(path: &Path, taken: &mut HashSet<String>) -> Arc<str> {
     name.into()
 }
 
-/// A glob may match later; a missing plain path is most likely a typo.
+/// Rejects a missing plain path, which is most likely a typo. A glob may match later.
 fn check_path(path: &Path) -> anyhow::Result<()> {
     let text = path.to_string_lossy();
     // A file whose real name contains glob characters is that file.

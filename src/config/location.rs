@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A file with line and column, or the name of a variable or an argument.
+/// A file with line and column, or the name of an environment variable or an argument.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     pub origin: Arc<str>,

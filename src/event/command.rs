@@ -24,7 +24,7 @@ pub enum Command {
     Retry {
         sink: Option<String>,
     },
-    /// From now on, report with each sink's status whether the event at this offset has been delivered.
+    /// From now on, report in each sink's status whether the event at this offset has been delivered.
     Where {
         place: Cursor,
     },

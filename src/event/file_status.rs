@@ -17,7 +17,7 @@ pub struct FileStatus {
     pub format: Option<String>,
     /// Bytes seen so far.
     pub size: u64,
-    /// Destroyed by truncation or deletion before every consumer had read them.
+    /// Bytes destroyed by truncation or deletion before every consumer had read them.
     pub lost: u64,
     pub state: FileState,
     pub last_growth: Timestamp,

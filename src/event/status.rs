@@ -1,4 +1,5 @@
-//! The status of the engine, as the screen, attached screens and status lines show it. Plain data, replaced as a whole.
+//! The status of the engine, as the screen, the control socket and status lines show it. Plain data, replaced as a
+//! whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub struct Status {
     /// Bytes of standard input that were not text or could not be unpacked, since the start.
     #[serde(default)]
     pub unread_input: u64,
-    /// Compressed inputs that ended too early.
+    /// Compressed standard inputs that ended too early.
     #[serde(default)]
     pub cut_inputs: u64,
     pub sinks: Vec<SinkStatus>,
@@ -36,7 +37,7 @@ pub struct Status {
     #[serde(default)]
     pub down: Vec<String>,
     pub rules: Vec<RuleStatus>,
-    /// Messages for the operator to act on; newest last.
+    /// Messages for the operator; newest last.
     pub notices: Vec<Notice>,
 }
 
@@ -60,7 +61,7 @@ pub struct SinkStatus {
     pub name: String,
     pub kind: String,
     pub state: SinkState,
-    /// Events since the start of this engine.
+    /// Since the start of this engine.
     pub confirmed_events: u64,
     /// Byte accounting: the state of every byte that this sink has to deliver.
     #[serde(default)]
@@ -74,7 +75,7 @@ pub struct SinkStatus {
     /// Values of fewer than 4 characters, sealed in their own field only, in events prepared for delivery.
     #[serde(default)]
     pub unprotected_values: u64,
-    /// Events per second, over the last seconds.
+    /// Events per second, over the last few seconds.
     pub rate: f64,
     pub in_flight_events: u64,
     /// Bytes in the files that are not confirmed yet.
@@ -85,10 +86,10 @@ pub struct SinkStatus {
     pub oldest_waiting: Option<Timestamp>,
     pub last_success: Option<Timestamp>,
     pub last_error: Option<String>,
-    /// Who paused it; also set while a requested batch is shipped, or while nothing can be delivered anyway.
+    /// Who paused it; also set while a pass requested meanwhile is delivered, or while it is blocked or backing off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_by: Option<String>,
-    /// It is delivering the events that existed when an operator requested shipping, and has not finished.
+    /// It is delivering a pass: the events that existed when an operator requested shipping.
     #[serde(default)]
     pub round: bool,
     /// Why it cannot continue in some file, while it continues in the others.
@@ -189,7 +190,7 @@ pub enum SinkState {
     Armed,
     Idle,
     Shipping,
-    /// Between two scheduled deliveries; `next`: when the next one is due by time.
+    /// Between two scheduled passes; `next`: when the next one is due by time.
     Resting {
         next: Option<Timestamp>,
     },
@@ -217,12 +218,13 @@ pub struct RuleStatus {
     pub limit: u64,
     /// Matches in the current window of the group with the highest count.
     pub count: u64,
-    /// The key of that group, empty if the rule has no `by`.
+    /// The displayed key of that group, empty if the rule has no `by`.
     pub key: String,
     pub state: RuleState,
     pub last_fired: Option<Timestamp>,
     /// Matches per twelfth of the window, oldest first.
     pub history: Vec<u64>,
+    /// Number of incidents since the rule was started.
     pub fired: u64,
 }
 

@@ -83,7 +83,7 @@ impl Inbox {
 }
 
 impl ChangeHub {
-    /// The first [`Changes::take`] says that everything is new.
+    /// Adds a subscriber. Its first [`Changes::take`] says that anything may have changed.
     pub fn subscribe(&self) -> Changes {
         let pending = Mutex::new(Pending { news: ChangeSet::everything(), is_notified: false });
         let inbox = Arc::new(Inbox { pending, waker: Notify::new() });
@@ -123,7 +123,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Returns after a notification since the last [`Changes::take`]. The future may be dropped at any moment.
+    /// Waits until there has been a notification since the last [`Changes::take`]. The future may be dropped at any
+    /// moment: no notification is lost.
     pub async fn changed(&self) {
         while !self.is_notified() {
             self.inbox.waker.notified().await;
@@ -134,7 +135,7 @@ impl Changes {
         self.inbox.pending().is_notified
     }
 
-    /// All changes marked since the last call, whether notified or not.
+    /// All changes marked since the last call, whether there was a notification or not.
     pub fn take(&self) -> ChangeSet {
         let mut pending = self.inbox.pending();
         pending.is_notified = false;

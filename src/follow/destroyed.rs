@@ -7,7 +7,7 @@ use super::types::Read;
 use crate::event::Cursor;
 
 /// The bytes after `cursor` that are not even cached in memory, up to the end of the generation; this call counts them
-/// as lost. `None`: the file, a copy of it or its rescued rest exists, or may still be found.
+/// as lost. `None`: the file, a copy of it or its saved unread bytes exist, or may still be found.
 pub(in crate::follow) fn destroyed(shared: &Shared, cursor: Cursor) -> Option<Range<u64>> {
     let Some(handle) = shared.handle_of(cursor.generation) else {
         return match shared.read_without_file(cursor) {

@@ -1,8 +1,8 @@
 //! The handle of one followed file: its descriptor and facts, shared by the follower, the reader and the screen.
 //!
 //! A handle belongs to one generation, from the moment the file is identified: a truncated file gets a new handle. The
-//! descriptor may be replaced (by that of the copy that `copytruncate` made), closed for a while, or dropped; offsets
-//! stay the same.
+//! descriptor may be replaced (by that of the copy that `copytruncate` made), closed until it is needed again (the file
+//! is parked), or dropped; offsets stay the same.
 
 mod facts;
 mod idle_copy;
@@ -35,8 +35,8 @@ pub(in crate::follow) struct OpenRecord {
     pub has_line_end: bool,
 }
 
-/// Shared by `Arc`. Only the follower changes the facts; readers report their findings to the follower through the
-/// handle.
+/// The handle of one followed file, shared by `Arc`. Only the follower changes the facts; readers report their findings
+/// to the follower through the handle.
 #[derive(Debug)]
 pub struct FileHandle {
     pub id: FileId,
@@ -44,6 +44,7 @@ pub struct FileHandle {
     file: RwLock<Descriptor>,
     /// Limits the number of open files; `None`: this file is never parked.
     descriptors: Option<Arc<Descriptors>>,
+    /// Number of its last use, in the order of all uses: the least recently used file is parked first.
     last_use: AtomicU64,
     pub(in crate::follow) users: FileUsers,
     /// A read keeps the facts that it started with: changes are made in a copy.
@@ -55,6 +56,7 @@ pub struct FileHandle {
     misfit: AtomicBool,
     /// Bytes of holes that readers found.
     hole: AtomicU64,
+    /// Truncated records that readers found.
     pub(in crate::follow) cut_off: FoundTruncatedRecords,
     /// The incomplete record at which a reader waits.
     open_record: Mutex<Option<OpenRecord>>,
@@ -106,6 +108,7 @@ impl FileHandle {
         }
     }
 
+    /// Names the hub in which changes of the facts are marked.
     pub(in crate::follow) fn report_to(&self, changes: &Arc<ChangeHub>) {
         // A repeated call passes the same hub.
         let _ = self.changes.set(changes.clone());
@@ -223,7 +226,7 @@ impl FileHandle {
         }
     }
 
-    /// Counts this file as open; it may be parked again in favor of others.
+    /// Counts this file as open; it may be parked again in favour of others.
     pub(in crate::follow) fn count_open_file(self: &Arc<Self>) {
         if let Some(descriptors) = &self.descriptors {
             let this: Weak<Self> = Arc::downgrade(self);
@@ -317,7 +320,7 @@ impl FileHandle {
         self.misfit.swap(false, Ordering::AcqRel)
     }
 
-    /// `true` if that is a change.
+    /// Records the incomplete record at which a reader waits; `true` if that is a change.
     pub(in crate::follow) fn set_open_record(&self, at: Option<OpenRecord>) -> bool {
         let mut open = self.open_record.lock().expect("no holder of the open record panics");
         std::mem::replace(&mut *open, at) != at

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Written by the readers and the screen, read by the follower.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct FileUsers {
     /// Uptime of the last read by a consumer, in milliseconds.
@@ -14,7 +15,7 @@ pub(in crate::follow) struct FileUsers {
     shown: Arc<Shown>,
 }
 
-/// Counts the file as shown on a screen until it is dropped.
+/// While a screen holds one, its file counts as shown.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Shown;
 
@@ -40,6 +41,7 @@ impl FileUsers {
         self.unpacking_requested.swap(false, Ordering::AcqRel)
     }
 
+    /// The file counts as shown until the returned value is dropped.
     pub fn show(&self) -> Arc<Shown> {
         self.shown.clone()
     }

@@ -1,4 +1,4 @@
-//! What identifies a file: inode, birth time, head, and the mark, whose bytes it must still contain.
+//! Reads the data that identify a file: inode, birth time, head, and the mark, whose bytes it must still contain.
 
 use std::fs::Metadata;
 use std::io;
@@ -17,7 +17,8 @@ const BEFORE_MARK: usize = 64;
 /// Bytes of the second, wider hash: the last 64 bytes may be the same in every line.
 const WIDE_BEFORE_MARK: u64 = 4096;
 
-/// Device and inode of a file. They only tell which open file is which; they are not stable over time.
+/// Device and inode of a file. They only distinguish files that exist now: inodes are reused, and the device number may
+/// change with the next mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceInode {
     pub device: u64,
@@ -103,7 +104,7 @@ impl Head {
         Identity { inode, birth, head_len: len as u32, head_hash, ordinal: 0 }
     }
 
-    /// The file begins with the head of that generation.
+    /// Whether the file begins with the head of that generation.
     pub fn matches(&self, identity: &Identity, key: &IdKey) -> bool {
         self.bytes
             .get(..identity.head_len as usize)
@@ -149,7 +150,7 @@ pub fn mark_at(file: &File, offset: u64, key: &IdKey) -> io::Result<Option<Mark>
     Ok(Some(Mark { offset, hash: key.hash(before), wide: key.hash(wide) }))
 }
 
-/// The bytes before the mark are unchanged.
+/// Whether the bytes before the mark are unchanged.
 pub fn matches_mark(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
     if mark.offset == 0 {
         return Ok(true);
@@ -160,13 +161,14 @@ pub fn matches_mark(file: &File, mark: &Mark, key: &IdKey) -> io::Result<bool> {
     }))
 }
 
-/// The mark at `offset`; `None` if the bytes before `last` have changed, so that the content is of another generation.
+/// The mark at `offset`; `None` if the file is shorter, or if the bytes before `last` have changed and the content thus
+/// belongs to another generation.
 pub fn next_mark(file: &File, last: &Mark, offset: u64, key: &IdKey) -> io::Result<Option<Mark>> {
     let mark = mark_at(file, offset, key)?;
     Ok(mark.filter(|_| matches_mark(file, last, key).unwrap_or(false)))
 }
 
-/// Both files have the same bytes in the part of [from, to) that both contain.
+/// Whether both files have the same bytes in the part of [from, to) that both contain.
 pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bool> {
     let len = (to - from) as usize;
     let (mut left, mut right) = (vec![0; len], vec![0; len]);
@@ -174,7 +176,7 @@ pub fn same_bytes(one: &File, other: &File, from: u64, to: u64) -> io::Result<bo
     Ok(left[..read] == right[..read])
 }
 
-/// The present path of an open file, even if it was renamed out of every pattern.
+/// The current path of an open file, even if no pattern matches it any more; `None` if the file was deleted.
 pub(in crate::follow) fn name_of(file: &File) -> Option<std::path::PathBuf> {
     use std::os::fd::AsRawFd;
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());

@@ -22,26 +22,36 @@ pub(in crate::follow) use self::deleted_files::{
 /// The subject of a notice. A new notice about the same subject replaces the old one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::follow) enum Topic {
+    /// A problem that a scan found at a path.
     Path(PathBuf),
+    /// A file that cannot be opened.
     Open(PathBuf),
+    /// A file that is not text, or does not look like it.
     Binary(PathBuf),
+    /// A compressed file that cannot be unpacked completely.
     Packed(PathBuf),
+    /// A file that was truncated, or deleted before it was completely read.
     Truncated(PathBuf),
     Hole(PathBuf),
     /// Records longer than the limit per record.
     TruncatedRecords(PathBuf),
     /// A file that holds only bytes already read from another file.
     Copy(PathBuf),
+    /// A last line without a line end, which a `--once` run leaves for the next run.
     Unfinished(PathBuf),
+    /// Unread bytes of a file that no source includes any more.
     Orphan(GenerationId),
+    /// The detection of file changes.
     Watch,
     /// A mount that does not answer.
     Stuck(PathBuf),
+    /// Writing of the state.
     State,
+    /// Storing of standard input.
     Intake,
     /// A segment of standard input that was not read completely.
     Unread(PathBuf),
-    /// The rescued unread bytes of a deleted file.
+    /// The saved unread bytes of a deleted file.
     Rest(GenerationId),
 }
 
@@ -83,7 +93,7 @@ impl Problem {
                  to include subdirectories use {path}/**/*"
             ),
             Problem::Compressed(_) => format!(
-                "{path} uses an unsupported compression and is not read; to read it, unpack it into the log directory"
+                "{path} uses an unsupported compression and is not read; to read it, unpack it in its directory"
             ),
             Problem::Special(_, kind, others) => special(&path, *kind, *others),
             Problem::OwnPaths(_, source) => own(&path, source),
@@ -95,8 +105,11 @@ impl Problem {
 fn special(path: &str, kind: Special, others: usize) -> String {
     let other_files = match others {
         0 => String::new(),
-        1 => ", like 1 other file in the same place".to_owned(),
-        _ => format!(", like {} other files in the same place", bytes::count(others as u64)),
+        1 => ", like 1 other file that this path or pattern includes".to_owned(),
+        _ => format!(
+            ", like {} other files that this path or pattern includes",
+            bytes::count(others as u64)
+        ),
     };
     let (is, instead) = match kind {
         Special::Pipe => (
@@ -129,11 +142,11 @@ pub(in crate::follow) fn own(path: &str, source: &str) -> String {
 fn cannot_check(path: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => format!(
-            "cannot check {path} (permission denied); open files are still read, retried every few \
-             seconds; give this user read and search permission on its directory"
+            "cannot check {path} (permission denied); files that are already open are still read; retried every \
+             few seconds; give this user read and search permission on its directory"
         ),
         _ => format!(
-            "cannot check {path} ({error}); open files are still read, retried every few seconds"
+            "cannot check {path} ({error}); files that are already open are still read; retried every few seconds"
         ),
     }
 }
@@ -160,7 +173,7 @@ pub(in crate::follow) fn cannot_open(path: &Path, error: &io::Error) -> String {
 
 pub(in crate::follow) fn too_many_files(path: &Path) -> String {
     format!(
-        "cannot open {} and possibly other files: too many open files; open files are still read, \
+        "cannot open {} and possibly other files: too many open files; files that are already open are still read; \
          retried every few seconds; raise the limit (ulimit -n, LimitNOFILE in the unit)",
         shown(path)
     )
@@ -200,7 +213,7 @@ pub(in crate::follow) fn corrupt(path: &Path, size: u64, reason: &str) -> String
 pub(in crate::follow) fn too_large(path: &Path, size: u64) -> String {
     format!(
         "{} exceeds the size limit for unpacking: its first {} are read, the rest is not; to read all \
-         of it, unpack it into the log directory",
+         of it, unpack it in its directory",
         shown(path),
         bytes::size(size)
     )
@@ -250,7 +263,7 @@ pub(in crate::follow) fn no_descriptors_to_unpack(path: &Path, once: bool) -> St
 pub(in crate::follow) fn truncated(path: &Path, lost: u64) -> String {
     format!(
         "{} was truncated before it was completely read: {} bytes are lost; its new content is read from \
-         the beginning; rotate by renaming, or keep the copy in the same directory",
+         the beginning; to avoid this, rotate by renaming, or keep the rotated copy in the same directory",
         shown(path),
         bytes::count(lost)
     )
@@ -268,7 +281,7 @@ pub(in crate::follow) fn destroyed(path: &Path, behind: u64) -> String {
     format!(
         "{} was truncated without a copy, and {} bytes of it were overwritten before they were delivered: sinks still \
          deliver those that they hold in memory, unless Logwarden stops first; the others are counted as lost; \
-         rotate by renaming, or keep the copy in the same directory",
+         to avoid this, rotate by renaming, or keep the rotated copy in the same directory",
         shown(path),
         bytes::count(behind)
     )
@@ -276,8 +289,8 @@ pub(in crate::follow) fn destroyed(path: &Path, behind: u64) -> String {
 
 pub(in crate::follow) fn deleted(path: &Path, lost: u64) -> String {
     format!(
-        "{} was deleted before it was completely read: {} bytes could not be saved and are lost; delete \
-         rotated files later, or raise intake.most",
+        "{} was deleted before it was completely read: {} bytes could not be saved and are lost; to avoid this, \
+         delete rotated files later, or raise intake.most",
         shown(path),
         bytes::count(lost)
     )
@@ -344,7 +357,7 @@ pub(in crate::follow) fn intake_full(directory: &Path, error: &io::Error) -> Str
     )
 }
 
-/// The path with every byte escaped that could control a terminal.
+/// The path as one line that is safe on a terminal.
 fn shown(path: &Path) -> String {
     sanitize::line(&path.to_string_lossy()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Recognises files that Logwarden writes itself: they are never followed, or it would read its own output.
+//! Recognises files that Logwarden writes itself, so that they are never followed: it would read its own output.
 //!
 //! An output is recognised by device and inode (so also under another name or through a link), and by its directory and
 //! name, which also covers its cursor files. A directory is recognised by device and inode.
@@ -31,18 +31,19 @@ pub struct OwnPaths {
     pub except: Option<PathBuf>,
 }
 
-/// Shown instead of a path.
+/// Shown instead of the path of standard output.
 const STANDARD_OUTPUT: &str = "standard output";
 /// Suffixes of an output and its cursor files.
 const SUFFIXES: [&str; 3] = ["", ".cursor", ".cursor.new"];
 
-/// The own files and directories as of one scan.
+/// Logwarden's own files and directories, as one scan has found them on disk.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct OwnFiles {
     directories: HashMap<DeviceInode, PathBuf>,
     flat_directories: HashMap<DeviceInode, PathBuf>,
     /// Files, with the path to show for each.
     files: HashMap<DeviceInode, PathBuf>,
+    /// Outputs and cursor files by directory and name, with the path to show for each.
     named: HashMap<(DeviceInode, OsString), PathBuf>,
     /// Device and inode per path: kept if the mount does not respond at the next scan.
     last_known: HashMap<PathBuf, DeviceInode>,
@@ -58,7 +59,8 @@ struct Directory {
 }
 
 impl OwnPaths {
-    /// `before`: the result of the previous scan.
+    /// Finds the own files and directories on disk. `before`: the result of the previous scan, for mounts that do not
+    /// respond.
     pub(in crate::follow) fn resolve(&self, before: &OwnFiles) -> OwnFiles {
         self.resolve_with(before, |path| {
             timed_fs::metadata(path).map(|found| DeviceInode::of(&found))
@@ -109,8 +111,8 @@ impl OwnPaths {
 }
 
 impl OwnFiles {
-    /// The own file or directory that contains this file; `None` if it is not Logwarden's own. `link`: the path is a
-    /// symbolic link. An error if the mount does not respond, because the file may be an own one.
+    /// The own output that this file is, or the own directory that contains it; `None` if it is not Logwarden's own.
+    /// `link`: the path is a symbolic link. An error if the mount does not respond: the file may be Logwarden's own.
     pub(in crate::follow) fn owner(
         &mut self,
         path: &Path,

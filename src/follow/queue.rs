@@ -6,18 +6,18 @@ use std::ops::Range;
 use super::{Changes, Log, Read};
 use crate::event::{Cursor, GenerationId, Mark};
 
-/// Implemented by [`Log`], and by fakes in tests.
+/// Access to the events of all generations; implemented by [`Log`], and by fakes in tests.
 pub trait Queue: Send + Sync {
-    /// Walks all generations: call it at the start, and when [`super::ChangeSet::all`] is set.
+    /// All generations. This walks all of them: call it only at the start, and when [`super::ChangeSet::all`] is set.
     fn generations(&self) -> Vec<GenerationId>;
     /// Whether [`Queue::generations`] lists this one.
     fn holds(&self, generation: GenerationId) -> bool;
     /// Where a consumer without a cursor starts, and the end of the known bytes.
     fn extent(&self, generation: GenerationId) -> Option<(u64, u64)>;
     fn changes(&self) -> Changes;
-    /// Blocking.
+    /// The next events after `cursor`. Blocking.
     fn read(&self, cursor: Cursor) -> io::Result<Read>;
-    /// Every byte that existed at the start is published.
+    /// Whether every byte that existed at the start is published to consumers.
     fn settled(&self) -> bool;
     /// See [`Log::request_check`].
     fn request_check(&self) -> u64 {

@@ -22,7 +22,7 @@ use crate::event::status::FileState;
 use crate::event::{FileId, Level};
 
 impl Follower {
-    /// Scans when a scan is due, or skips it where the times of all directories prove that no name has changed.
+    /// Scans all paths, unless the times of all directories prove that no name has changed.
     pub fn scan_if_changed(&mut self) {
         let began = self.now();
         let time = self.shared.clock.now();
@@ -150,6 +150,7 @@ impl Follower {
         }
     }
 
+    /// The followed file at a path; a new file is opened. `None`: it cannot be opened now, or need not be.
     pub fn find_or_open(&mut self, found: &FoundFile, origin: Origin) -> Option<FileId> {
         if let Some(id) = self.catalog.by_place(found.place) {
             return Some(id);
@@ -260,14 +261,15 @@ impl Follower {
         Ok(id)
     }
 
-    /// All bytes were written while the path was followed: the file replaces another one, or Logwarden writes it.
+    /// Whether all bytes were written while the path was followed: the file replaces another one, or Logwarden writes
+    /// it.
     fn was_created_while_following(&self, path: &Path, place: DeviceInode, early: bool) -> bool {
         let before = self.scan_state.last_file_at.get(path);
         let replaces = !early && before.is_some_and(|(before, _)| *before != place);
         replaces || self.shared.stdin_progress.was_made_here(place)
     }
 
-    /// A source path leads to a file that was found beside a log before.
+    /// Records that a source path leads to this file, which may have been found beside a log before.
     fn set_origin_to_path(&mut self, id: FileId) {
         if self.catalog.get(id).is_some_and(|tracked| tracked.origin != Origin::Path)
             && let Some(tracked) = self.catalog.get_mut(id)
@@ -298,7 +300,7 @@ impl Follower {
         self.shared.notify_changes();
     }
 
-    /// Updates the real path, by which hints name files.
+    /// Updates the real path, by which change notifications (hints) name the file.
     pub fn update_real_path(&mut self, id: FileId, path: &Path) {
         let real = timed_fs::canonicalize(path).ok();
         let row = self.catalog.get_mut(id).and_then(|tracked| tracked.row.as_mut());

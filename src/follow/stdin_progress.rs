@@ -1,5 +1,5 @@
-//! Progress of standard input, shared by the writer of segments and the follower: which segments exist, and how many
-//! bytes of them are durable. Does no I/O on segments.
+//! The intake directory, and the progress of standard input that the writer of segments and the follower share: which
+//! segments exist, and how many bytes of them are durable. Does no I/O on segments.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -19,12 +19,12 @@ pub(in crate::follow) const NAME: &str = "stdin";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intake {
     pub directory: PathBuf,
-    /// Standard input is written to it; with `--once` the ends are fixed when the input has ended.
+    /// Standard input is written to it; with `--once`, the ends up to which files are read are fixed when it has ended.
     pub input: bool,
-    /// Standard input is only viewed: at the stop it is removed, unless its delivery was requested or a sink has
-    /// started to read it.
+    /// Standard input is only viewed: the stored input is removed at the stop, unless its delivery was requested or a
+    /// sink has started to read it.
     pub looking: bool,
-    /// Most saved bytes of deleted files; 0: none are saved, since no consumer may need them.
+    /// Maximum number of unread bytes of deleted files that are saved; 0: none are, since no consumer may need them.
     pub rescue: u64,
 }
 
@@ -42,7 +42,7 @@ impl Intake {
         }
     }
 
-    /// The directory contains segments of an earlier run.
+    /// Whether the directory contains segments.
     pub fn holds_segments(&self) -> bool {
         let entries = std::fs::read_dir(&self.directory).into_iter().flatten();
         entries.filter_map(Result::ok).any(|entry| entry.path().join(NAME).exists())
@@ -144,7 +144,7 @@ impl StdinProgress {
         *self.lost.lock().expect("no holder of the losses panics")
     }
 
-    /// The segment is read to its end, or is not text. `true` if that was not noted before.
+    /// The end of the segment is published, or the segment is not text. `true` if that was not noted before.
     pub fn note_end_of_segment(&self, place: DeviceInode) -> bool {
         self.segments().ended.insert(place)
     }
@@ -157,10 +157,12 @@ impl StdinProgress {
         written.map_or(metadata.len(), |(_, durable)| metadata.len().min(*durable))
     }
 
+    /// Whether the file is a segment that is being written.
     pub fn is_written(&self, place: DeviceInode) -> bool {
         self.segments().current.iter().any(|(current, _)| *current == place)
     }
 
+    /// Whether the file is a segment that this process created.
     pub fn was_made_here(&self, place: DeviceInode) -> bool {
         self.segments().made.contains(&place)
     }

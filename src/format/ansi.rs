@@ -1,4 +1,5 @@
-//! Removes colour sequences from the beginning of a line, for the parsers of times and levels.
+//! Removes colour and other terminal control sequences (CSI) from the beginning of a line, for the parsers of times and
+//! levels.
 //!
 //! The text that is shown or delivered is not changed here.
 

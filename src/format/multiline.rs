@@ -36,7 +36,7 @@ impl Trace {
         self.indented = indented;
     }
 
-    /// The next line continues the record.
+    /// Whether `line`, the next line, continues the record.
     pub fn continues(&self, line: &[u8]) -> bool {
         is_continuation(line)
             || match self.kind {
@@ -49,7 +49,7 @@ impl Trace {
     }
 }
 
-/// The line can only continue a record.
+/// Whether the line can only continue a record, whatever record is before it.
 pub fn is_continuation(line: &[u8]) -> bool {
     is_indented(line)
         || line.starts_with(b"Caused by:")
@@ -64,7 +64,7 @@ pub fn is_continuation(line: &[u8]) -> bool {
         || is_closing(line)
 }
 
-/// `line` does not continue a trace that `previous` may be part of.
+/// Whether `line` certainly does not continue a record or trace that contains `previous`.
 pub fn is_separate(previous: &[u8], line: &[u8]) -> bool {
     !is_indented(previous)
         && !is_continuation(line)
@@ -73,7 +73,7 @@ pub fn is_separate(previous: &[u8], line: &[u8]) -> bool {
         && !starts_python(line)
 }
 
-/// The line begins with white space and is not blank.
+/// Whether the line begins with white space and is not blank.
 pub fn is_indented(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'\t', ..]) && !super::text::is_blank(line)
 }
@@ -87,6 +87,7 @@ fn starts_python(line: &[u8]) -> bool {
     line.starts_with(b"Traceback (most recent call last):")
 }
 
+/// Whether the line stands between two linked exceptions.
 fn is_python_link(line: &[u8]) -> bool {
     line.starts_with(b"During handling of the above exception")
         || line.starts_with(b"The above exception was the direct cause")
@@ -99,7 +100,7 @@ fn starts_go(line: &[u8]) -> bool {
         || line.starts_with(b"[signal ")
 }
 
-/// `main.run(0xc000010000, 0x1)`, `exit status 2`.
+/// Whether the line belongs to a Go trace: `main.run(0xc000010000, 0x1)`, `exit status 2`.
 fn is_go_frame(line: &[u8]) -> bool {
     let call = line.ends_with(b")") || line.ends_with(b"...)");
     (call && memchr::memchr2(b'(', b' ', line).is_some_and(|at| line[at] == b'('))

@@ -1,4 +1,4 @@
-//! Generates sample logs: the same seed and start time write the same bytes.
+//! Generates sample logs. The same seed and start time give the same bytes.
 //!
 //! [`Generator`] creates lines, [`run`] writes them to a file, a directory or standard output, and [`demo`] writes the
 //! four live logs of `logwarden demo`. It never reads a log and never deletes a file.

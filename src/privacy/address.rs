@@ -1,6 +1,6 @@
-//! Replaces IP addresses by pseudonyms, in the mode that the policy sets.
+//! Replaces IP addresses with pseudonyms, in the mode that the policy sets.
 //!
-//! A value that is not an address leaves as a hash and never unchanged, except in the mode `clear`.
+//! A value that is not an address is replaced with a hash, never passed on unchanged, except in the mode `clear`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,9 +12,10 @@ use super::derive::derive;
 use super::keys::MonthKey;
 use super::tag::MacKey;
 
+/// The beginning of a pseudonym that is a keyed hash.
 pub const PREFIX: &str = "ip1.";
 
-/// The form in which addresses leave.
+/// How addresses are written in outgoing events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressMode {
     /// `ip1.` and 22 characters: equal addresses have equal pseudonyms.
@@ -23,8 +24,9 @@ pub enum AddressMode {
     /// A valid address of the same family; addresses with a common prefix keep a common prefix of the same length
     /// (ipcrypt-pfx).
     Pfx,
-    /// Its network: /24 for IPv4, /48 for IPv6.
+    /// The network of the address: /24 for IPv4, /48 for IPv6.
     Truncate,
+    /// The unchanged value.
     Clear,
     /// SHA-1 of the text, compatible with an older program. No key protects it: all of IPv4 can be tried within an
     /// hour.
@@ -121,7 +123,7 @@ pub fn pseudonyms(mode: AddressMode, keys: &[MonthKey], text: &str) -> Vec<Strin
     pseudonyms
 }
 
-/// Appends the pseudonym of `text`. Without keys, modes that need one write `[sealed]`.
+/// Appends the pseudonym of `text`. Without keys, modes that need them append `[sealed]`.
 pub(super) fn write(mode: AddressMode, keys: Option<&AddressKeys>, text: &str, out: &mut String) {
     match (mode, keys, ParsedAddress::parse(text)) {
         (AddressMode::Clear, ..) => out.push_str(text),

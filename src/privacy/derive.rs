@@ -4,7 +4,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// The two parts of `info` are concatenated.
+/// Derives a key of `LENGTH` bytes. The two parts of `info` are concatenated.
 pub(super) fn derive<const LENGTH: usize>(
     master: &[u8; 32],
     salt: Option<&[u8]>,

@@ -1,4 +1,4 @@
-//! Seals values inside a text: members of quoted JSON objects, and matches of patterns.
+//! Seals values inside a text: members of JSON objects that it quotes, and matches of patterns.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -7,7 +7,7 @@ use super::json_members::{self, Member};
 use super::policy::Pattern;
 use super::sealed_values::EventSealer;
 
-/// The text with these values sealed, also members of truncated objects; `None`: it contains none.
+/// The text with these values sealed, including members of truncated objects; `None`: it contains none.
 pub(super) fn seal_quoted_values<'e>(
     text: &str,
     event_sealer: &mut EventSealer<'e>,

@@ -1,4 +1,4 @@
-//! Tokens: seals values to text and decrypts it. A token is `enc1.` and, in base64url without padding,
+//! Seals values as tokens and decrypts tokens. A token is `enc1.` and, in base64url without padding,
 //!
 //! ```text
 //! version 1 ‖ month 2 ‖ key id 8 ‖ session salt 8 ‖ nonce 12 ‖ length of field 1 ‖ field ‖ ciphertext ‖ tag 16
@@ -26,17 +26,19 @@ const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 const BLOCK: usize = 16;
-/// Version, month, key id, session salt.
+/// Length of version, month, key id and session salt.
 const HEAD: usize = 1 + 2 + 8 + 8;
-/// [`HEAD`], nonce and length of the field.
+/// Offset of the field name: after the head, the nonce and the length of the name.
 const FIELD_AT: usize = HEAD + NONCE + 1;
 const LONGEST_FIELD: usize = 255;
 /// Maximum number of value bytes in one token.
 pub const LONGEST_VALUE: usize = 1024;
+/// Maximum length of a decoded token, in bytes.
 const LONGEST: usize = FIELD_AT + LONGEST_FIELD + LONGEST_VALUE + BLOCK + TAG;
 const SHORTEST: usize = FIELD_AT + 1 + BLOCK + TAG;
-/// Number of characters after the prefix.
+/// Maximum number of characters after the prefix.
 pub const LONGEST_TEXT: usize = (LONGEST * 4).div_ceil(3);
+/// Minimum number of characters after the prefix.
 pub const SHORTEST_TEXT: usize = (SHORTEST * 4).div_ceil(3);
 
 /// Never used twice with one key.
@@ -112,7 +114,7 @@ impl FieldCipher {
         base64url::write(&bytes[..end + TAG], out);
     }
 
-    /// `None`: the token was modified, or sealed with another key.
+    /// Decrypts a token. `None`: it was modified, or sealed with another key.
     pub fn open(&self, token: &Token) -> Option<Zeroizing<String>> {
         let (sealed, tag) = token.sealed().split_last_chunk::<TAG>()?;
         let mut value = Zeroizing::new(sealed.to_vec());
@@ -131,7 +133,7 @@ impl fmt::Debug for FieldCipher {
     }
 }
 
-/// The length of the next piece of a value, in whole characters.
+/// The length of the next piece of a value, in bytes; it ends between two characters.
 fn whole_characters(value: &str) -> usize {
     let longest = value.len().min(LONGEST_VALUE);
     (0..=longest).rev().find(|end| value.is_char_boundary(*end)).unwrap_or(0)

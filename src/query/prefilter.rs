@@ -4,7 +4,7 @@ use memchr::memchr2;
 
 use super::{Expr, Token};
 
-/// A piece of ASCII text, in lower case.
+/// A piece of ASCII text that every match of a query contains, ignoring case. Stored in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredLiteral {
     pub text: String,

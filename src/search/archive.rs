@@ -83,7 +83,7 @@ pub fn names_in_archive(reader: &Reader) -> Result<BTreeSet<String>, SearchError
     Ok(names)
 }
 
-/// The number of results, without reading them.
+/// The number of results, at most `options.limit`; the events are not read.
 pub fn count_archive(reader: &Reader, query: &Expr, options: &Options) -> Result<u64, SearchError> {
     let snapshot = reader.snapshot().map_err(SearchError::Archive)?;
     let count =

@@ -27,7 +27,7 @@ struct Shared {
     archive: Mutex<Archive>,
     generations: Arc<dyn Generations>,
     clock: Arc<dyn Clock>,
-    /// `None`: forever.
+    /// How long events are kept; `None`: forever.
     keep: Option<Duration>,
     /// When retention last ran, by [`Clock::uptime`].
     swept: Mutex<Option<Duration>>,
@@ -67,7 +67,8 @@ impl Shared {
         self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Call it only directly after a commit, when nothing is in flight.
+    /// Lets retention delete expired days, at most once per hour. Call it only directly after a commit, when nothing is
+    /// in flight.
     fn sweep_when_due(&self, archive: &mut Archive, now: Timestamp) -> Result<(), ArchiveError> {
         let Some(keep) = self.keep else { return Ok(()) };
         let uptime = self.clock.uptime();
@@ -81,7 +82,7 @@ impl Shared {
     }
 }
 
-/// Problems that a person can solve are `Misconfigured`; everything else is temporary or retried.
+/// Problems that only a person can solve are `Misconfigured`; everything else is `Unavailable` and retried.
 fn sink_error(error: &ArchiveError) -> SinkError {
     let text = with_causes(error);
     match error {
@@ -142,7 +143,7 @@ impl Sink for ArchiveSink {
     }
 }
 
-/// A duplicate may be added but not committed yet: the next commit makes it durable in either case.
+/// A duplicate may be in the archive but not committed yet: the next commit makes it durable in either case.
 fn outcome(is_new: bool) -> Outcome {
     if is_new { Outcome::Accepted } else { Outcome::Duplicate }
 }

@@ -1,4 +1,5 @@
-//! Writes JSON lines to standard output. If the reader closes the pipe, the program ends without an error.
+//! Delivers events to standard output, one JSON line each. If the reader closes the pipe, the program ends without an
+//! error.
 //!
 //! Written lines cannot be taken back: after a kill, lines since the last state commit are written again. Their
 //! `event.id` identifies the duplicates.
@@ -32,7 +33,7 @@ pub fn note_closed() {
     IS_CLOSED.store(true, Ordering::Relaxed);
 }
 
-/// Whether lines can be written there; if not, why, for people.
+/// Whether standard output can be written to; if not, the reason, as a message.
 pub fn check() -> Result<(), &'static str> {
     if IS_CLOSED.load(Ordering::Relaxed) { Err(CLOSED) } else { Ok(()) }
 }
@@ -51,7 +52,8 @@ impl Write for Descriptor {
     }
 }
 
-/// The output is a file that ends with a partial line of an earlier run. `false` also if this cannot be determined.
+/// Whether the output is a file that ends with a partial line of an earlier run. `false` also if this cannot be
+/// determined.
 fn ends_in_the_middle_of_a_line() -> bool {
     let last = || -> io::Result<u8> {
         let (found, flags) = (fstat(io::stdout())?, fcntl_getfl(io::stdout())?);
@@ -99,7 +101,7 @@ impl StdoutSink {
         (StdoutSink { output, closed: closed.clone() }, closed)
     }
 
-    /// Only `written` bytes were written before the error.
+    /// The delivery in which only `written` bytes were written before the error.
     fn stopped_at(&self, written: usize, error: &io::Error, items: &Items) -> Delivery {
         if error.kind() == io::ErrorKind::BrokenPipe {
             self.closed.cancel();
@@ -116,7 +118,7 @@ impl StdoutSink {
 }
 
 impl Output {
-    /// Returns how many bytes were written before the error.
+    /// Writes all bytes; after an error, returns how many were written before it.
     fn write(&mut self, body: &[u8]) -> (usize, io::Result<()>) {
         if self.torn {
             if let Err(error) = self.writer.write_all(b"\n") {

@@ -24,7 +24,7 @@ struct Counting {
     written: Arc<AtomicU64>,
 }
 
-/// Opens a store in `directory`; also returns the number of bytes written so far. Does not sync, to save time.
+/// Opens a store in `directory`; also returns the counter of the bytes written. Does not sync, to save time.
 pub(crate) fn open(directory: &Path, clock: Arc<dyn Clock>) -> (Store, Arc<AtomicU64>) {
     let files = CountingFiles::default();
     let written = files.written.clone();

@@ -1,5 +1,5 @@
-//! For tests: a disk under database and journal that is full, or loses power at a chosen step and then has lost, torn
-//! or reordered the unsynced writes.
+//! For tests: a simulated disk for database and journal that is full, panics or loses power at a chosen step. After a
+//! loss of power, unsynced writes are lost, incomplete or reordered.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -29,7 +29,7 @@ struct Faults {
     power_cut_at: Option<u64>,
     full_from: Option<u64>,
     panics_at: Option<u64>,
-    /// Other files can still be written.
+    /// Only the database cannot be written any more.
     database_is_full: bool,
 }
 
@@ -98,7 +98,8 @@ impl FaultyDisk {
         (faults.full_from, faults.database_is_full) = (None, false);
     }
 
-    /// Power is back: synced data is intact; of unsynced data any part is written, torn at sectors.
+    /// Power is back: rewrites the files as the disk may have them then. Synced data is intact; of unsynced data any
+    /// sectors may be missing.
     pub fn restart(&self, directory: &Path, seed: u64) {
         let mut faults = self.inner.lock().unwrap();
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
@@ -172,7 +173,7 @@ struct FaultyFile {
 }
 
 impl FaultyFile {
-    /// `None` stands for a sync.
+    /// Performs a change, or a sync (`None`), unless a fault prevents it.
     fn step(&self, change: Option<Change>) -> io::Result<()> {
         let mut faults = self.disk.inner.lock().unwrap();
         if faults.power_cut_at.is_some_and(|at| faults.steps >= at) {

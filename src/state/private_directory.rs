@@ -1,4 +1,4 @@
-//! Logwarden's own directories, which only their owner may read.
+//! Creates Logwarden's own directories for their owner alone, and closes existing ones to other users.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -15,7 +15,7 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The mode of a directory of this user that other users can access and that should be closed.
+/// The mode of a directory of this user, if other users can access it and it should be closed.
 pub fn loose_mode(path: &Path) -> Option<u32> {
     let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_dir)?;
     let mode = metadata.mode() & 0o7777;

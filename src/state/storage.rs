@@ -10,9 +10,10 @@ use std::sync::Arc;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageBackend};
 
-/// redb uses 1 GiB by default.
+/// Size of the database's cache, in bytes; redb uses 1 GiB by default.
 const CACHE: usize = 4 << 20;
 
+/// Access to the files of the state.
 pub(super) trait Storage: Debug + Send + Sync {
     /// Opens the database at a path, or creates it.
     fn database(&self, path: &Path) -> Result<Database, DatabaseError>;

@@ -31,11 +31,11 @@ const FRAME: Duration = Duration::from_millis(33);
 const SLOW_FRAME: Duration = Duration::from_millis(250);
 /// Time between two frames while only a countdown changes.
 const SECOND: Duration = Duration::from_secs(1);
-/// Longest time for loading visible records between two keyboard polls.
+/// Maximum time for loading visible records between two keyboard polls.
 const FILL_LIMIT: Duration = Duration::from_millis(25);
-/// Longest time for counting and searching between two keyboard polls.
+/// Maximum time for counting and searching between two keyboard polls.
 const BACKGROUND_SLICE: Duration = Duration::from_millis(8);
-/// Most keys handled before a frame is drawn; the rest is handled after it.
+/// Maximum number of keys handled before a frame is drawn; the rest is handled after it.
 const MAX_KEYS: usize = 256;
 
 /// Runs the screen on any terminal. `keys` is the source of its input bytes; `suspend` releases the terminal to
@@ -137,6 +137,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         }
     }
 
+    /// How long to wait for input: until a message expires, a frame is due or a countdown changes.
     fn timeout(&self, is_working: bool) -> Option<Duration> {
         if is_working {
             return Some(Duration::ZERO);
@@ -144,7 +145,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         let message =
             self.state.messages.shown().map(|message| message.until.since(self.state.now));
         let frame = self.due.map(|due| due.saturating_duration_since(Instant::now()));
-        // One millisecond more, so that the moment has passed at the waker-up.
+        // One millisecond more, so that the moment has passed at the wake-up.
         let rounded = |wait: Duration| wait + Duration::from_millis(1);
         let second = self.state.is_ticking().then_some(SECOND);
         [message, frame, second].into_iter().flatten().min().map(rounded)
@@ -296,7 +297,7 @@ impl<F: Files, B: Backend> Loop<'_, F, B> {
         true
     }
 
-    /// Requests a frame at the latest `wait` after the last one.
+    /// Requests a frame no later than `wait` after the last one.
     fn draw_within(&mut self, wait: Duration) {
         let due = self.last_frame + wait;
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));

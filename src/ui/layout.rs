@@ -1,12 +1,15 @@
-//! Computes the area of every pane, for any terminal size from 1×1 on.
+//! Computes the area of every pane, for any terminal size from 1×1 upwards.
 //!
-//! From 110 columns on the lists are at the right, else at the bottom; below 60×15 only the focused pane is shown.
+//! With 110 columns or more the lists are on the right, otherwise at the bottom; below 60×15 only the focused pane is
+//! shown.
 
 use ratatui::layout::Rect;
 
 use super::state::{Pane, State};
 
+/// Smallest terminal size (columns, rows) at which all panes are shown.
 pub const SMALLEST: (u16, u16) = (60, 15);
+/// Columns from which the lists are on the right.
 const WIDE: u16 = 110;
 
 /// The areas of a screen. An area without room is empty.
@@ -25,6 +28,7 @@ pub struct Areas {
     pub small: bool,
 }
 
+/// The areas for the current terminal size, lists and focus.
 pub fn of(state: &State) -> Areas {
     let (width, height) = state.size;
     let whole = Rect::new(0, 0, width, height);
@@ -46,7 +50,7 @@ pub fn of(state: &State) -> Areas {
     areas
 }
 
-/// Wide lists have room for a fourth line, the byte accounting.
+/// Number of lines per sink. A large terminal has room for a fourth line, the byte accounting.
 pub fn lines_per_sink(state: &State) -> usize {
     if state.size.0 >= WIDE && state.size.1 >= 40 { 4 } else { 3 }
 }
@@ -71,7 +75,7 @@ fn small(whole: Rect, focus: Pane) -> Areas {
     areas
 }
 
-/// Lists at the right, each as tall as needed.
+/// Lists on the right, each as tall as needed.
 fn wide(areas: &mut Areas, body: Rect, state: &State) {
     let side = (body.width * 3 / 10).clamp(40, 66);
     areas.streams = Rect { width: body.width - side - 1, ..body };
@@ -85,7 +89,7 @@ fn wide(areas: &mut Areas, body: Rect, state: &State) {
     areas.files = Rect::new(x, body.y + thresholds + shipping, side, files);
 }
 
-/// A title, the lines and one empty line; at least four rows.
+/// Height of a list: a title, the lines and one empty line; at least four rows.
 fn fitted(lines: usize, most: u16) -> u16 {
     (lines as u16).saturating_add(2).clamp(4, most.max(4))
 }

@@ -1,4 +1,4 @@
-//! Loads the records that the stream lacks, in bounded steps on the screen's thread between two keyboard polls.
+//! Loads the records that the streams pane lacks, in bounded steps on the screen's thread between two keyboard polls.
 //!
 //! The state alone decides the next step: the most urgent missing part comes first. There are no background tasks,
 //! so a key that changes the state also replaces the pending work.
@@ -14,9 +14,9 @@ use crate::base::{Timestamp, sanitize};
 use crate::follow::FileHandle;
 use crate::follow::view::{Budget, Entry, FileView, Step, Timeline};
 
-/// Most bytes decoded per step, which takes a few milliseconds.
+/// Maximum number of bytes decoded per step, which takes a few milliseconds.
 const STEP_BYTES: u64 = 512 * 1024;
-/// Most rows returned per step.
+/// Maximum number of rows returned per step.
 const STEP_ROWS: usize = 200;
 /// A following screen that lags by more bytes than this jumps to the end.
 const JUMP_BYTES: u64 = 4 * 1024 * 1024;
@@ -24,6 +24,7 @@ const JUMP_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct RecordLoader {
     timeline: Timeline,
+    /// The records per level of all files are counted.
     counted: bool,
 }
 
@@ -140,7 +141,8 @@ impl RecordLoader {
         LoadResult::CountedNew { more, at: at.into(), edge }
     }
 
-    /// Passes shown records to `each` until it returns `false` or the budget is spent; `true` at the edge.
+    /// Passes the records that the filters show to `each`, until it returns `false` or the budget is spent. `true`:
+    /// there are no more records in this direction.
     fn walk(
         &mut self,
         stream: &Stream,

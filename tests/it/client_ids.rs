@@ -265,7 +265,10 @@ fn erase_asks_first_then_deletes_the_events_from_every_store() {
     let fixture = Fixture::shipped();
     let (out, err) = fixture.run_expecting(&["erase", "--client", "CLIENTID2"], 0);
     assert_eq!(out, "archive: 3 events\nsink es (error,logwarden-*): 3 events\n");
-    assert!(err.contains("nothing was erased; to erase these events permanently: --yes"), "{err}");
+    assert!(
+        err.contains("nothing was erased; use --yes to erase these events permanently"),
+        "{err}"
+    );
     assert!(err.contains("not changed: the logs themselves"), "{err}");
     assert_eq!(fixture.events_found("CLIENTID2")[0].1, 3);
 

@@ -276,11 +276,11 @@ fn check_reports_the_state_of_the_keys() {
     let (out, _) = case.run(&["check"], 0);
     assert!(out.contains("/keys: only its owner can write to it; 2 usable, 0 destroyed"), "{out}");
     assert!(
-        out.contains("ok    months that were sealed: 2021_April to 2021_May: present"),
+        out.contains("ok    months with sealed values: 2021_April to 2021_May: key present"),
         "{out}"
     );
     assert!(
-        out.contains("sealed only in their own field: no count, no engine is running"),
+        out.contains("sealed only in their own field: not known, because no engine is running"),
         "{out}"
     );
     std::fs::remove_file(case.keys.join("2021_May.key")).unwrap();
@@ -290,7 +290,9 @@ fn check_reports_the_state_of_the_keys() {
         "{out}"
     );
     assert!(
-        out.contains("ERROR months that were sealed: 2021_May: missing; 2021_April: present"),
+        out.contains(
+            "ERROR months with sealed values: 2021_May: key missing; 2021_April: key present"
+        ),
         "{out}"
     );
     std::fs::set_permissions(&case.keys, std::fs::Permissions::from_mode(0o777)).unwrap();

@@ -51,8 +51,8 @@ fn paths_that_are_neither_files_nor_directories_are_named_and_not_followed() {
              or pipe it in (logwarden --no-ui - < {fifo})"
         ),
         format!(
-            "{pipe} is a pipe (FIFO) and is not followed, like 1 other file in the same place: {reason}; pass it as an \
-             argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
+            "{pipe} is a pipe (FIFO) and is not followed, like 1 other file that this path or pattern includes: \
+             {reason}; pass it as an argument (logwarden --no-ui {pipe}) or pipe it in (logwarden --no-ui - < {pipe})"
         ),
         format!(
             "{} is a socket and is not followed: {reason}; let its receiver write a log file, or pipe the receiver's \

@@ -141,7 +141,7 @@ fn check_reports_unprotected_values_and_months_without_a_key() {
         "{messages}"
     );
     assert!(
-        messages.contains("months that were sealed: 2021_March to 2021_April: present"),
+        messages.contains("months with sealed values: 2021_March to 2021_April: key present"),
         "{messages}"
     );
     assert!(engine.terminate().success());
@@ -151,7 +151,7 @@ fn check_reports_unprotected_values_and_months_without_a_key() {
     fs::DirBuilder::new().mode(0o700).create(fixture.path("state/keys")).unwrap();
     let messages = check();
     assert!(
-        messages.contains("months that were sealed: 2021_March to 2021_April: missing"),
+        messages.contains("months with sealed values: 2021_March to 2021_April: key missing"),
         "{messages}"
     );
 }

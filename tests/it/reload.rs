@@ -253,7 +253,7 @@ fn settings_that_need_a_restart_are_reported() {
     fs::write(fixture.path("config.toml"), format!("host_name = \"other\"\n{text}")).unwrap();
     let messages = reload(&engine);
     assert!(
-        messages.contains("host_name was changed; takes effect at the next start"),
+        messages.contains("host_name was changed; the change takes effect at the next start"),
         "{messages}"
     );
     assert!(engine.terminate().success());

@@ -239,7 +239,7 @@ fn erase_killed_at_every_durable_step_is_completed_by_the_next() {
                 let messages = program::run(&mut fixture.command(&erase[..3]));
                 let messages = program::text(&messages.stdout) + &program::text(&messages.stderr);
                 assert!(
-                    messages.contains("of any id, marked as deleted, still in its files"),
+                    messages.contains("of any id, marked as deleted but still in its files"),
                     "{messages}"
                 );
                 assert!(!messages.contains("no events found"), "{messages}");

@@ -20,7 +20,7 @@ use crate::event::{Command, Level};
 pub type ReadSettings = Arc<dyn Fn() -> Result<Settings, Vec<String>> + Send + Sync>;
 
 impl Engine {
-    /// Returns `Break` if a stop was requested meanwhile.
+    /// Reads the configuration again and applies it. Returns `Break` if a stop was requested meanwhile.
     pub(super) async fn reload(&mut self, read_settings: &ReadSettings) -> ControlFlow<()> {
         let read_settings = read_settings.clone();
         let read = tokio::task::spawn_blocking(move || read_settings()).await;
@@ -103,6 +103,7 @@ impl Engine {
         }
     }
 
+    /// Starts the configured sinks that are not running, each with the orders that it had before.
     async fn start_missing(&mut self, specs: Vec<SinkSpec>, mut kept: Vec<KeptOrders>) {
         kept.append(&mut self.not_started);
         for (index, spec) in specs.into_iter().enumerate() {
@@ -124,7 +125,7 @@ impl Engine {
         }
     }
 
-    /// Replaces settings that cannot change at run time by the current ones, and reports them.
+    /// Replaces settings that cannot change at run time with the current ones, and reports those that were changed.
     fn with_fixed_settings(&self, new: Settings) -> Settings {
         let old = &self.settings;
         let has_screen = self.starter.notices.console().is_none();
@@ -140,7 +141,7 @@ impl Engine {
             ("log_level", old.log_level != new.log_level),
         ];
         for (name, _) in fixed.iter().filter(|(_, changed)| *changed) {
-            let text = format!("{name} was changed; takes effect at the next start");
+            let text = format!("{name} was changed; the change takes effect at the next start");
             self.starter.notices.add_always(Level::Warning, text);
         }
         Settings {
@@ -160,7 +161,7 @@ impl Engine {
     }
 }
 
-/// `configuration reloaded: source web: new; sink es: continues from its cursor`.
+/// The message after a reload: `configuration reloaded: source web: new; sink es: continues from its cursor`.
 fn changes(old: &Settings, new: &Settings, specs: &[SinkSpec], restarted: &[KeptOrders]) -> String {
     let mut texts = Vec::new();
     for source in &new.sources {

@@ -45,7 +45,7 @@ fn command_for(global: &Global, filter: &DeadLetterFilter) -> anyhow::Result<Dea
     Ok(DeadLetterCommand { settings, directory, choice })
 }
 
-/// Reports lines that are not dead letters; the exit code then says that the command is incomplete.
+/// Reports lines that are not dead letters; the exit code then says that something was left out.
 pub(super) fn report_malformed(odd: &MalformedLines) -> Exit {
     for text in &odd.first {
         say(text);

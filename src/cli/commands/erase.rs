@@ -1,5 +1,6 @@
-//! `logwarden erase --client ID`: erases whole events from the archive, the dead letters and Elasticsearch. Reports the
-//! number erased per location, and the places it does not reach. Erases nothing while an engine is running.
+//! `logwarden erase --client ID`: erases the events of one client from the archive, the dead letters and Elasticsearch,
+//! after confirmation. Reports the number erased per location, and the places that it does not reach. Erases nothing
+//! while an engine is running.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::state::{StateError, StateOwnership};
 pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
     let search = ClientSearch::of(global, &arguments.client)?;
     let found = search.search_all(0)?;
-    // Left by an interrupted run, or expired: events of any id.
+    // Events of any id that an interrupted run or the retention has only marked as deleted.
     let deleted = search.deleted_in_archive()?;
     to_stdout(|out| {
         let mut locations = found.locations.iter();
@@ -30,7 +31,7 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
             0 => Ok(()),
             _ => Ok(writeln!(
                 out,
-                "archive: {} of any id, marked as deleted, still in its files",
+                "archive: {} of any id, marked as deleted but still in its files",
                 events(deleted)
             )?),
         }
@@ -45,7 +46,7 @@ pub fn run(global: &Global, arguments: &Erase) -> anyhow::Result<Exit> {
     }
     let id = arguments.client.id.trim();
     if !arguments.yes && !confirm::ask_to_type(id, "erase these events permanently")? {
-        say("nothing was erased; to erase these events permanently: --yes");
+        say("nothing was erased; use --yes to erase these events permanently");
         return Ok(if found.is_complete { Exit::Done } else { Exit::Failed });
     }
     // Held until the end, so that no engine delivers more of these events meanwhile.
@@ -115,8 +116,9 @@ fn from_archive(search: &ClientSearch, found: u64) -> anyhow::Result<u64> {
 
 fn from_dead_letters(search: &ClientSearch) -> anyhow::Result<u64> {
     let (directory, choice) = search.dead_letters();
-    let removed =
-        dead_letters::remove(&directory, &choice)?.context("another command is working on them")?;
+    let removed = dead_letters::remove(&directory, &choice)?.context(
+        "another command is working on the dead letters; try again when it has finished",
+    )?;
     Ok(removed.letters)
 }
 

@@ -10,7 +10,7 @@ use crate::cli::arguments::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::output::to_stdout;
 
-/// Without a directory, the page of the program itself goes to standard output.
+/// Writes all pages into the directory; without one, writes the page of the program itself to standard output.
 pub fn run(directory: Option<&Path>) -> anyhow::Result<Exit> {
     let command = Arguments::command().disable_help_subcommand(true);
     match directory {

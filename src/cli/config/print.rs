@@ -1,10 +1,10 @@
-//! Prints the merged settings as TOML, each with its origin.
+//! Formats the merged settings as TOML, each with its origin in a comment.
 
 use std::fmt::Write;
 
 use crate::config::{Entry, Table, Value};
 
-/// The output can be read back as the same settings.
+/// The settings as TOML text, which can be read back as the same settings.
 pub fn print(table: &Table) -> String {
     let mut text = String::new();
     section(&mut text, "", table);
@@ -74,7 +74,7 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// Writes the text of a variable as the type it most likely has.
+/// Writes the text of an environment variable as the type that it most likely has.
 fn typed(text: &str) -> String {
     if text == "true" || text == "false" || text.parse::<i64>().is_ok() {
         return text.to_owned();

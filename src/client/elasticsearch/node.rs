@@ -22,7 +22,7 @@ struct State {
     backoff: Backoff,
     /// No request is sent before this.
     down_until: Option<Instant>,
-    /// The last exchange succeeded: the next one needs no probe.
+    /// The last request succeeded: the next one needs no probe.
     works: bool,
 }
 
@@ -80,7 +80,8 @@ impl Node {
         Ok(transport)
     }
 
-    /// Checks whether a server accepts connections at the address, which fails faster and with a clearer message.
+    /// Checks whether a server accepts connections at the address, unless the last request succeeded. This fails faster
+    /// than a request, and with a clearer message.
     pub async fn probe(&self) -> Result<(), Failure> {
         if self.state().works {
             return Ok(());

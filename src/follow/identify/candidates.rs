@@ -1,5 +1,5 @@
-//! Known facts about the generations that a file may belong to: from the row or from sinks' positions if no file holds
-//! the generation, from the bytes of the original if its file is followed.
+//! Gathers the evidence about the generations to which a file may belong: from the generation's row in the state or
+//! from sinks' positions if no followed file holds it, otherwise from the bytes of the file that does.
 
 use std::io;
 
@@ -35,7 +35,7 @@ impl UnheldGeneration {
 }
 
 impl Follower {
-    /// The known facts about a generation, from its row or from a sink's position alone.
+    /// The known facts about a generation, from its row, or from a sink's position if it has no row.
     pub(super) fn unheld_generation(
         &self,
         id: GenerationId,
@@ -51,7 +51,7 @@ impl Follower {
         Some(UnheldGeneration { file: identity.file_key(), identity, mark, sink_mark: mark })
     }
 
-    /// A generation that began in this file is now in another file, and this file has other content.
+    /// Whether a generation that began in this file is now in another file, and this file has other content.
     pub(super) fn continues_elsewhere(&self, subject: &Subject<'_>) -> io::Result<bool> {
         for id in self.catalog.history.of_file(subject.key) {
             let followed = self.catalog.by_generation(id).and_then(|other| other.row.as_ref());
@@ -67,8 +67,8 @@ impl Follower {
         Ok(false)
     }
 
-    /// The file of a followed generation still has the bytes before the mark. If not, it was truncated a moment ago and
-    /// perhaps written again, and both files are checked once more.
+    /// Whether the file of a followed generation still has the bytes before the mark. If not, it was truncated a moment
+    /// ago and perhaps written again: a check of both files is requested.
     pub(super) fn still_bears_mark(
         &self,
         original: &Tracked,
@@ -88,7 +88,7 @@ impl Follower {
     }
 }
 
-/// Compares the start and the end of the part that both files have.
+/// Compares a file with the original: the start and the end of the part that both have, then their lengths.
 pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io::Result<Content> {
     if let Some(head) = original.idle_head.as_ref().filter(|_| original.handle.is_idle()) {
         // This is nearly always enough, and then the original need not be unpacked again.
@@ -107,6 +107,7 @@ pub(super) fn content_by_bytes(original: &Tracked, subject: &Subject<'_>) -> io:
     Ok(if alike { compare_length(subject.tracked.size, original.size) } else { Content::Differs })
 }
 
+/// The result for a file of `size` bytes that begins like the original, of which `seen` bytes are known.
 pub(super) fn compare_length(size: u64, seen: u64) -> Content {
     match size.cmp(&seen) {
         std::cmp::Ordering::Less => Content::Prefix,

@@ -1,8 +1,9 @@
-//! Writes standard input to segments in groups of bytes: reads a group, makes it durable, then lets it be followed.
+//! Stores standard input, or a named pipe, in files of the intake (segments): reads a group of bytes, makes it durable,
+//! then lets the follower read it.
 //!
 //! A group is the input that arrived while the previous one was written, at most 1 MiB. If it cannot be written (the
-//! disk is full), reading is paused, which blocks the writer of the input, and the same group is retried. A new segment
-//! starts only at the beginning of a record.
+//! disk is full), reading is paused, which blocks the program that writes the input, and the same group is retried. A
+//! new segment starts at the beginning of a record; after twice the usual size, at the beginning of any line.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +21,7 @@ use crate::event::Level;
 use crate::follow::notices::{self, Topic};
 use crate::follow::shared::Shared;
 
-/// Most bytes made durable together.
+/// Maximum number of bytes made durable together.
 const GROUP: usize = 1 << 20;
 /// After this many bytes a segment ends at the next beginning of a record.
 const SEGMENT: u64 = 64 << 20;
@@ -34,7 +35,7 @@ const RESTARTS: u32 = 5;
 /// The name of the thread in reports of failures.
 const PART: &str = "standard input reader";
 
-/// The thread that reads standard input. It ends with the input, or when it is stopped.
+/// The thread that reads one input. It ends with the input, or when it is stopped.
 #[derive(Debug)]
 pub struct Input {
     stop: UnixStream,
@@ -105,7 +106,9 @@ struct InputReader {
 /// The reason why a group is complete.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum GroupEnd {
+    /// It is full, or no more input is available now.
     More,
+    /// The input has ended, or cannot be read any more.
     Ended,
     Stopped,
 }
@@ -152,6 +155,7 @@ impl InputReader {
         }
     }
 
+    /// Waits; `true` if a stop was requested meanwhile.
     fn stopped_within(&self, wait: Duration) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.stopped.as_fd(), PollFlags::IN)];
         poll_for(&mut fds, Some(wait)).is_err() || !fds[0].revents().is_empty()

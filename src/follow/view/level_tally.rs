@@ -1,4 +1,4 @@
-//! The numbers of records per level of one file, counted block by block in the background.
+//! The number of records per level in one file, counted block by block in the background.
 //!
 //! Block k holds the records that begin in [k, k+1) MiB. Counting starts with the newest block; the last one
 //! grows with the file. Blocks without the wanted levels are skipped without reading them.
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::event::level::LevelCounts;
 
+/// Bytes per block.
 pub const BLOCK: u64 = 1024 * 1024;
 
 /// The record counts of one block; 48 bytes per MiB of the file.
@@ -19,6 +20,7 @@ pub(super) struct Block {
     pub levels: [u32; 8],
 }
 
+/// The counts of one file, per block and in total.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub(super) blocks: BTreeMap<u64, Block>,
@@ -67,7 +69,7 @@ impl Tally {
         (block.first < offset).then_some(block.first)
     }
 
-    /// Like [`Tally::skip_back`], but forwards.
+    /// Like [`Tally::skip_back`], but forwards: the end of the block that contains `offset`.
     pub fn skip_on(&self, offset: u64, mask: u8) -> Option<u64> {
         let block = self.block_of(offset, mask)?;
         (block.end > offset).then_some(block.end)

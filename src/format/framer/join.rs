@@ -7,6 +7,7 @@ use crate::format::text::is_blank;
 use crate::format::{Head, Joins};
 
 impl Pass<'_> {
+    /// Assigns the line at the offset `at`; `next` is the offset of the line after it.
     #[inline]
     pub(super) fn line(&mut self, line: &[u8], at: usize, next: usize) {
         match self.joins {
@@ -97,7 +98,7 @@ impl Pass<'_> {
         self.open = Some(Open { start: open.start, end: next, lines: open.lines + 1, kind });
     }
 
-    /// A blank line: part of the open record if that continues after it, otherwise a record of its own.
+    /// A blank line: part of the open record if a later line continues that record, otherwise a record of its own.
     fn blank(&mut self, at: usize, next: usize) {
         match self.open {
             Some(open) if self.has_room(&open, next) => {
@@ -111,13 +112,13 @@ impl Pass<'_> {
     }
 }
 
-/// A JSON object that is still being written: it is not an event yet.
+/// Whether the line is a JSON object that is still being written: it is not an event yet.
 pub fn is_unfinished_json(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
     line.starts_with(b"{\"") && scan::depth(line, 0) != Some(0)
 }
 
-/// The line may be part of pretty-printed JSON.
+/// Whether the line may be part of pretty-printed JSON.
 fn is_json_part(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     match line.first() {

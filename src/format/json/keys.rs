@@ -1,10 +1,11 @@
-//! The names that loggers use for time, level and message, with their precedence.
+//! The JSON keys that loggers use for time, level and message, with their precedence.
 //!
 //! Sources: the documentation of bunyan, pino, winston, logback (logstash-encoder), log4j2, zap, slog, zerolog, logrus,
 //! structlog, python-json-logger, Serilog (compact), NLog, ECS, GELF 1.1, systemd's journal export, Docker's json-file,
 //! Google Cloud, MongoDB 4.4.
 
-/// The meaning of a member.
+/// The meaning of a member. The number is the rank of its key: if several members have the same meaning, the one with
+/// the lowest rank takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Time(u8),
@@ -15,7 +16,7 @@ pub enum Role {
     Inner,
 }
 
-/// How the value of a level is written under this name.
+/// How loggers write the level in the value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LevelKey {
     /// A word, or 10–60; 0–7 where the record is GELF.
@@ -30,7 +31,7 @@ pub enum LevelKey {
     Letter,
 }
 
-/// The meaning of this key, if it has one; a lower rank takes precedence.
+/// The meaning of this key, if it has one.
 #[inline]
 pub fn role(key: &[u8]) -> Option<Role> {
     match key.len() {

@@ -20,7 +20,9 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use super::Context;
 use crate::base::Timestamp;
 
+/// Nanoseconds per second.
 pub const NANOS: i64 = 1_000_000_000;
+/// Seconds per day.
 const DAY: i64 = 86_400;
 
 /// The date, as far as it is written.
@@ -38,6 +40,7 @@ pub enum Day {
 /// The zone, as far as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
+    /// Not written.
     Naive,
     /// Seconds east of UTC.
     Offset(i32),
@@ -80,8 +83,9 @@ impl Stamp {
         Some(Timestamp(nanos.checked_add(i64::from(self.nanos))?))
     }
 
-    /// The offset of a local time. In a fold: the named one, otherwise the earliest that is not before the last time of
-    /// the generation, otherwise the first. In a gap: the time is moved forward by the gap.
+    /// The offset of a local time. If the time occurs twice (clocks were set back): the named offset, otherwise the
+    /// earliest for which it is not before the last time of the generation, otherwise the first. If it does not occur
+    /// (clocks were set forward): the offset before the change, which moves the time forward by the gap.
     fn offset_of(&self, local: i64, name: [u8; 5], context: &Context) -> i32 {
         let Some(civil) = civil(local) else { return 0 };
         match context.zone.to_ambiguous_timestamp(civil).offset() {
@@ -109,7 +113,7 @@ impl Stamp {
         }
     }
 
-    /// The last day of the generation; the next day if the time steps back by more than 12 hours.
+    /// The day of the last time in the generation; the next day if the time of day is earlier by more than 12 hours.
     fn missing_day(&self, context: &Context) -> Option<i32> {
         let Some(last) = context.last else { return Some(context.day_mark) };
         // The last day in the source's zone, not in UTC.

@@ -26,6 +26,7 @@ pub struct Tombstone {
 }
 
 const PREFIX: &str = "lwkey1-destroyed";
+/// Maximum length of a tombstone or key file, in bytes.
 const LONGEST: u64 = 256;
 
 impl Tombstone {
@@ -42,8 +43,8 @@ impl Tombstone {
     }
 }
 
-/// Durable when this returns; can be repeated after an interruption. `false`: the key file was removed but could not be
-/// overwritten before.
+/// Destroys the key of `slot`. Durable when this returns; can be repeated after an interruption. `false`: the key file
+/// was removed but could not be overwritten before.
 pub(super) fn destroy(
     directory: &Directory,
     slot: Slot,
@@ -64,7 +65,7 @@ pub(super) fn destroy(
     Ok(overwritten)
 }
 
-/// Overwrites a regular file only. `false`: it could not be overwritten.
+/// Overwrites a key file with zeros if it is a regular file. `false`: it could not be overwritten.
 fn overwrite(directory: &Directory, name: &str) -> io::Result<bool> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let open = |flags| openat(directory.directory(), name, flags, Mode::empty()).map(File::from);

@@ -1,4 +1,4 @@
-//! Chooses the key that a month is sealed with, and refuses a keys directory that is not the one in use.
+//! Chooses the key with which values of a month are sealed, and refuses a key directory that is not the one in use.
 //!
 //! A key is created, or used for the first time, only in a directory that knows the last used key of each month. Any
 //! other directory is wrong: empty because nothing is mounted there, an old copy, or one of another machine. The right
@@ -23,7 +23,7 @@ pub(super) struct UsageRecords<'a> {
 }
 
 impl UsageRecords<'_> {
-    /// The list of a wrong directory is ignored.
+    /// The last used keys of a month. The list of a wrong directory is ignored.
     fn last_used(&self, month: Month) -> Vec<UsedKey> {
         match self.unlisted_key {
             Some(_) => self.remembered.last(month),
@@ -39,7 +39,8 @@ impl UsageRecords<'_> {
     }
 }
 
-/// `now`: the creation time of a new key; `None`: no key is created.
+/// The key for a month: the newest in the directory, or a new one if there has been none. `now`: the creation time of a
+/// new key; `None`: no key is created.
 pub(super) fn choose(
     directory: &Directory,
     month: Month,
@@ -98,8 +99,8 @@ fn check_last_used(
     Ok(())
 }
 
-/// A last used key of its month that the directory does not know: the directory does not list it, does not contain it,
-/// and has no newer key or tombstone.
+/// Finds a key, the last used one of its month, that the directory does not know: the directory does not list it, does
+/// not contain it or its tombstone, and has nothing newer for the month.
 pub(super) fn find_unlisted_key(
     directory: &Directory,
     list: &UsedKeys,

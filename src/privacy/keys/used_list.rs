@@ -1,6 +1,6 @@
-//! The file `used` in the keys directory: the list of keys that were used for sealing, one per line.
+//! The file `used` in the key directory: the list of keys that were used for sealing, one per line.
 //!
-//! A key is appended and fsynced before its first token leaves. A listed key that is missing is never replaced
+//! A key is appended and fsynced before its first token is passed on. A listed key that is missing is never replaced
 //! silently.
 
 use std::fs::File;
@@ -23,6 +23,7 @@ const ATTEMPTS: u32 = 8;
 #[derive(Debug, Default)]
 pub(super) struct UsedList {
     pub entries: UsedKeys,
+    /// The last line is incomplete.
     ends_torn: bool,
 }
 
@@ -43,7 +44,7 @@ impl UsedList {
         Ok(UsedList { entries, ends_torn })
     }
 
-    /// Lines for these keys; an unknown time becomes the current time.
+    /// Lines for these keys; an unknown time becomes the current time, or a later one that keeps the order of the keys.
     fn lines(&self, keys: &[(UsedKey, Option<Timestamp>)], now: Timestamp) -> String {
         let mut lines = if self.ends_torn { "\n".to_owned() } else { String::new() };
         for (key, time) in keys {
@@ -54,9 +55,8 @@ impl UsedList {
     }
 }
 
-/// Adds `keys` to the list; all of them are durable when this returns the list. The file is read again after a write:
-/// if two processes append at the same time and one write is cut short (full disk), their lines merge into an invalid
-/// one.
+/// Adds `keys` to the list and returns the list; all of them are durable then. The file is read again after a write: if
+/// two processes append at the same time and one write is cut short (full disk), their lines merge into an invalid one.
 pub(super) fn add(
     directory: &Directory,
     keys: &UsedKeys,
@@ -81,7 +81,7 @@ pub(super) fn add(
     )))
 }
 
-/// Adds the lines of one directory's list to the list of the other.
+/// Adds the keys in the list of one directory to the list of another.
 pub(super) fn copy(from: &Directory, to: &Directory, now: Timestamp) -> Result<(), KeyError> {
     let entries = UsedList::read(from)?.entries;
     if entries.is_empty() { Ok(()) } else { add(to, &entries, now).map(drop) }

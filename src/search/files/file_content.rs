@@ -1,4 +1,4 @@
-//! Reads the content of a file by offset; of a compressed file only sequentially.
+//! Reads the content of a file at given offsets. A compressed file is unpacked, and can be read only forwards.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ pub struct FileContent<'a> {
     window: Option<Window>,
 }
 
-/// The most recently read bytes of a compressed file.
+/// The most recently unpacked bytes of a compressed file.
 struct Window {
     input: Unpacked,
     start: u64,
@@ -53,7 +53,7 @@ impl<'a> FileContent<'a> {
         Ok(())
     }
 
-    /// The error that ended reading early; returned after all bytes before it.
+    /// The error that ended reading of a compressed file early. Call it when all bytes before the error have been read.
     pub fn failure(&mut self) -> io::Result<()> {
         let failure = self.window.as_mut().and_then(|window| window.failure.take());
         failure.map_or(Ok(()), Err)
@@ -61,6 +61,7 @@ impl<'a> FileContent<'a> {
 }
 
 impl Window {
+    /// Drops the bytes before `offset`, and reads until `length` bytes are available.
     fn move_to(&mut self, offset: u64, length: usize) {
         let passed = (offset - self.start).min(self.bytes.len() as u64);
         self.bytes.drain(..passed as usize);

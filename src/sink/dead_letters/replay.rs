@@ -20,9 +20,9 @@ use super::{
 };
 use crate::sink::Sink;
 
-/// Letters that are in memory and sent together, at most.
+/// Maximum number of letters that are in memory and sent together.
 const LETTERS: usize = 1000;
-/// Bytes of their documents.
+/// No more letters are added once their documents have this many bytes.
 const BYTES: usize = 1 << 20;
 
 pub type SinkOrReason = Result<Arc<dyn Sink>, String>;
@@ -31,13 +31,13 @@ pub type SinkOrReason = Result<Arc<dyn Sink>, String>;
 pub struct Replay<'a> {
     pub directory: &'a DeadLetterDirectory,
     pub choice: &'a LetterFilter,
-    /// The sink with a name, or why there is none.
+    /// Returns the sink of a name, or the reason why there is none.
     pub sinks: &'a dyn Fn(&str) -> SinkOrReason,
     /// Runs the requests; the calling thread must not be one of its threads.
     pub runtime: Handle,
     /// Stops the replay between two requests; unsent letters stay.
     pub stop: CancellationToken,
-    /// Called with the bytes of finished files and of all files.
+    /// Called with the number of bytes that are finished, and that of all files.
     pub progress: &'a mut dyn FnMut(u64, u64),
 }
 
@@ -45,19 +45,20 @@ pub struct Replay<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {
     pub delivered: u64,
-    /// Of these: the target already had them.
+    /// Those of the delivered letters that the target already had.
     pub duplicates: u64,
     /// Rejected again, permanently.
     pub refused: u64,
-    /// Sent, and not accepted now.
+    /// Not accepted now; unchanged.
     pub left: u64,
-    /// Why it ended early, or skipped something.
+    /// The reasons why it ended early, or skipped something.
     pub problems: Vec<String>,
+    /// Lines that are not dead letters; they stay.
     pub odd: MalformedLines,
 }
 
 impl Replay<'_> {
-    /// Blocking. `None` while another replay or removal runs.
+    /// Replays the chosen letters. Blocking. `None`: another replay or removal is running.
     pub fn run(mut self) -> io::Result<Option<Replayed>> {
         let directory = self.directory;
         let Some(_changing) = directory.lock_changes() else { return Ok(None) };
@@ -86,7 +87,7 @@ impl Replay<'_> {
         Ok(Some(replayed))
     }
 
-    /// `false` if the sink accepts nothing more now.
+    /// Replays the chosen letters of one file; `false` if the sink accepts nothing more now.
     fn file(
         &mut self,
         file: &LetterFile,
@@ -122,9 +123,10 @@ impl Replay<'_> {
     }
 }
 
-/// Consecutive lines of a file.
+/// Consecutive lines of a file, whose chosen letters are sent together.
 #[derive(Default)]
 struct Group {
+    /// The bytes and the number of each line.
     lines: Vec<(Range<u64>, u64)>,
     /// The letters to be sent, with the indices of their lines.
     letters: Vec<(usize, DeadLetter)>,
@@ -148,7 +150,7 @@ impl Group {
         self.letters.len() >= LETTERS || self.bytes >= BYTES || self.lines.len() >= 10 * LETTERS
     }
 
-    /// Sends its letters and records the outcomes in the new file.
+    /// Sends the letters and rewrites the lines according to the outcomes.
     fn send_and_record(
         self,
         file: &LetterFile,

@@ -1,8 +1,9 @@
 //! Makes event documents acceptable to servers. Elasticsearch 7.17, 8.15 and 9.1 and OpenSearch 2.19 and 3.8
 //! permanently reject some names and values that are valid JSON. These are changed as little as possible, by the
-//! rules of docs/DELIVERY.md, which show what was in the log. Each changed name is reported once.
+//! rules in docs/DELIVERY.md, and it stays recognisable what was in the log. Each changed name is reported once.
 //!
-//! Nothing is changed that depends on the index: a text for a numeric field still becomes a dead letter.
+//! Nothing is changed to suit the mapping of an index: an event with a text in a numeric field still becomes a dead
+//! letter.
 
 mod change_reports;
 mod name_parts;
@@ -20,7 +21,7 @@ use crate::base::sanitize;
 use crate::event::Value;
 use crate::privacy::{Outgoing, write_members};
 
-/// Characters of a name in a message.
+/// Maximum number of characters of a name in a message.
 const SHOWN: usize = 80;
 
 /// Encodes documents and remembers which changes it has reported.
@@ -35,7 +36,8 @@ impl Compat {
         event.write_json_by(body, |body| self.write_fields(event.fields(), body));
     }
 
-    /// Appends a member for each field, with a comma before it.
+    /// Appends a member for each field, with a comma before it. Tags that end up inside a text are also written as
+    /// fields of their own.
     fn write_fields<'e>(
         &self,
         fields: impl Iterator<Item = (&'e str, Value<'e>)> + Clone,
@@ -53,7 +55,7 @@ impl Compat {
         }
     }
 
-    /// Returns the tags that are now inside texts.
+    /// Appends the fields under acceptable names. Returns the tags that are now inside texts.
     fn write_renamed(&self, fields: &[(&str, Value<'_>)], body: &mut Vec<u8>) -> Vec<NamedTag> {
         let names = names::acceptable(fields);
         for ((before, _), name) in fields.iter().zip(&names) {
@@ -73,7 +75,7 @@ impl Compat {
         let mut hidden = Vec::new();
         write_members(fields, body, |name, value, body| {
             if values::write(name, &value, body, &mut hidden) {
-                let what = "holds keys or values that Elasticsearch rejects; they are sent changed";
+                let what = "contains keys or values that Elasticsearch rejects; they are changed in the sent event";
                 self.report_change(name, || what.to_owned());
             }
         });

@@ -3,8 +3,8 @@
 //! duplicates.
 //!
 //! Used by `check` only. Elasticsearch and OpenSearch identify themselves, and nothing is written to them. Any other
-//! server gets one document twice, for an index with a unique name. That index is deleted whatever the answers were;
-//! if the server does not delete it, its name is reported.
+//! server is sent one document twice, for a test index with a unique name. That index is deleted whatever the answers
+//! were; if the server does not delete it, its name is reported.
 
 use std::time::Duration;
 
@@ -19,8 +19,9 @@ use crate::base::sanitize;
 use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 use crate::sink::{Delivery, Items, Outcome};
 
-/// Prefix of the index name.
+/// Beginning of the name of the test index.
 const INDEX: &str = "logwarden-check-";
+/// The id of the document.
 const ID: &str = "twice";
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -42,7 +43,8 @@ struct Version {
 }
 
 impl Root {
-    /// Imitations report no build hash or Lucene version of their own.
+    /// Whether the server is Elasticsearch or OpenSearch. Imitations report no build hash or Lucene version of their
+    /// own.
     fn is_genuine(&self) -> bool {
         let line = self.tagline.as_str();
         let known = line == "You Know, for Search" || line.starts_with("The OpenSearch Project");
@@ -62,8 +64,8 @@ enum Stored {
 }
 
 impl ElasticsearchSink {
-    /// Why exactly-once delivery cannot be promised for this server, and what was left on it. Empty if no problem is
-    /// known. `unique`: part of the name of an index; lower-case letters and digits.
+    /// The reasons why exactly-once delivery cannot be promised for this server, and a test index left on it. Empty if
+    /// no problem is known. `unique`: part of the name of the test index; lower-case letters and digits.
     pub async fn delivery_problems(&self, unique: &str) -> Vec<String> {
         let Some(root) =
             self.request(Method::Get, "", None).await.filter(|root| root.status == 200)

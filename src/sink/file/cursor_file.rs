@@ -23,7 +23,7 @@ use self::lines::Line;
 use super::output_check::{OutputEnd, is_at};
 use crate::archive::{Positions, Step};
 
-/// The file is not rewritten before this many bytes are appended.
+/// The file is not rewritten for its length before this many bytes are appended.
 const MOST_APPENDED: u64 = 64 << 10;
 
 /// The content of a cursor file.
@@ -47,15 +47,16 @@ pub(super) fn load(output: &Path) -> io::Result<Option<StoredCursors>> {
 pub(super) struct CursorFile {
     path: PathBuf,
     new_path: PathBuf,
-    /// `None`: the next commit rewrites the whole file.
+    /// The file as this sink has written it; `None`: the next commit rewrites the whole file.
     written: Option<Written>,
 }
 
 #[derive(Debug)]
 struct Written {
     file: File,
-    /// Lengths of the first line and of the whole file.
-    whole: u64,
+    /// Length of the first line.
+    first_line: u64,
+    /// Length of the whole file.
     length: u64,
     /// The hash of the last line.
     last: u64,
@@ -67,18 +68,18 @@ impl CursorFile {
         CursorFile { path, new_path, written: None }
     }
 
-    /// Makes the next commit rewrite the whole file: its content has changed by more than a step.
+    /// Makes the next commit rewrite the whole file: the positions have changed by more than a [`Step`].
     pub(super) fn forget(&mut self) {
         self.written = None;
     }
 
-    /// Whether the line is durable now; if not, [`CursorFile::replace`] is needed.
+    /// Appends a line with the changes. `true`: it is durable now; `false`: [`CursorFile::replace`] is needed.
     pub(super) fn append(&mut self, output_end: OutputEnd, step: &Step) -> bool {
         // It is not put back if anything fails.
         let Some(mut written) = self.written.take() else { return false };
         let line = lines::change(written.last, output_end, step);
-        let appended = written.length - written.whole + line.bytes.len() as u64;
-        if appended > written.whole.max(MOST_APPENDED) {
+        let appended = written.length - written.first_line + line.bytes.len() as u64;
+        if appended > written.first_line.max(MOST_APPENDED) {
             return false;
         }
         match written.append(&line, &self.path) {
@@ -105,7 +106,7 @@ impl CursorFile {
             let _ = fs::remove_file(&self.new_path);
         }
         let length = line.bytes.len() as u64;
-        self.written = Some(Written { file: made?, whole: length, length, last: line.hash });
+        self.written = Some(Written { file: made?, first_line: length, length, last: line.hash });
         Ok(())
     }
 
@@ -123,7 +124,7 @@ impl CursorFile {
 }
 
 impl Written {
-    /// `false`: the file was removed, replaced or truncated. A line written to a removed file would be lost.
+    /// Appends a line. `false`: the file was removed, replaced or truncated, and the line may be lost.
     fn append(&mut self, line: &Line, path: &Path) -> io::Result<bool> {
         if !self.is_whole_at(path)? {
             return Ok(false);
@@ -135,6 +136,7 @@ impl Written {
         self.is_whole_at(path)
     }
 
+    /// Whether the file at `path` is still this one, with the expected length.
     fn is_whole_at(&self, path: &Path) -> io::Result<bool> {
         let open = self.file.metadata()?;
         Ok(is_at(&open, path)? && open.len() == self.length)

@@ -1,4 +1,4 @@
-//! Where a worker starts, and how its cursors follow confirmed events.
+//! Starts a worker from its stored cursors, and moves the cursors when events are confirmed.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::outcomes::person_needed;
 use super::{Stage, Worker};
 use crate::event::{Cursor, Position};
 
-/// When delivered events become durable.
+/// The commits of a sink, which make delivered events durable.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     /// When the next commit is due: something was accepted, or a cursor may move.
@@ -27,7 +27,7 @@ impl Commits {
 }
 
 impl Worker {
-    /// Moves the cursors with the prefixes: at once, or with the sink's next commit.
+    /// Moves the cursors to the ends of the confirmed prefixes: at once, or with the sink's next commit.
     pub(super) fn after_progress(&mut self) {
         let commits = &mut self.commits;
         if !commits.own_cursors && commits.accepted == 0 {
@@ -47,8 +47,8 @@ impl Worker {
         possible && (last || self.commits.are_due(self.now))
     }
 
-    /// A commit confirms everything before the first undelivered byte. It needs that no delivery is running and, if
-    /// the sink keeps its own cursors, that no failed event leaves a gap.
+    /// Whether a commit is possible: it confirms everything before the first undelivered byte. No delivery may be
+    /// running and, if the sink keeps its own cursors, no failed event may leave a gap.
     pub(super) fn may_commit(&self) -> bool {
         let gap = self.commits.own_cursors && !self.in_flight.failed.is_empty();
         self.in_flight.active.is_empty() && !gap
@@ -135,8 +135,8 @@ impl Worker {
         }
     }
 
-    /// Moves the cursors with the prefixes. If the sink keeps its own cursors, this stores a copy after its commit:
-    /// the follower must know which bytes are still needed.
+    /// Moves the cursors in the state to the ends of the confirmed prefixes. If the sink keeps its own cursors, this
+    /// stores a copy after its commit: the follower must know which bytes are still needed.
     fn put_cursors(&mut self) {
         let (store, name) = (&self.config.store, &self.config.name);
         let row = self.lanes.row();
@@ -147,6 +147,7 @@ impl Worker {
         });
     }
 
+    /// Stores a copy of the sink's own cursors in the state.
     fn copy_sink_cursors(&self, cursors: &[Cursor]) {
         let name = &self.config.name;
         for old in self.stored_cursors() {

@@ -8,7 +8,7 @@ use crate::follow::Reading;
 /// The progress of one worker in one generation.
 #[derive(Debug)]
 pub(super) struct GenerationProgress {
-    /// How far it is read, and up to where it is to be read: the end of the round. Invariant: no byte beyond its end
+    /// How far it has been read, its end, and the end of the current pass (`until`). Invariant: no byte beyond its end
     /// is done.
     pub reading: Reading,
     /// Known after the first read.
@@ -24,12 +24,12 @@ pub(super) struct GenerationProgress {
 }
 
 impl GenerationProgress {
-    /// The log reports the end `end`, or reads the file in another way now.
+    /// Records that the log reports the end `end`, or decodes the file differently now.
     pub(super) fn note_end(&mut self, end: u64) {
         self.reading.hear(end.max(self.prefix.furthest()));
     }
 
-    /// Returns how many of these bytes are newly done.
+    /// Marks the bytes [start, end) as done; returns how many of them were not done before.
     pub(super) fn complete(&mut self, start: u64, end: u64) -> u64 {
         let new = self.prefix.complete(start, end);
         // The events may have been read before the log reported the growth.
@@ -42,7 +42,7 @@ impl GenerationProgress {
         self.reading.rewind(self.prefix.end());
     }
 
-    /// No event of it is in flight.
+    /// Whether no event of it is in flight.
     pub(super) fn has_nothing_in_flight(&self) -> bool {
         self.reading.offset == self.prefix.end() && self.prefix.beyond() == 0
     }

@@ -51,12 +51,13 @@ pub(super) enum Targets {
 }
 
 impl Targets {
+    /// The worker that delivers this item.
     pub(super) fn owner(&self, sink: &dyn Sink, item: &[u8]) -> Owner {
         match self {
             Targets::AllExcept(none) if none.is_empty() => Owner::This,
-            Targets::AllExcept(parked) => {
+            Targets::AllExcept(with_lane) => {
                 let target = sink.target(item);
-                let lane = parked.iter().find(|name| ***name == *target);
+                let lane = with_lane.iter().find(|name| ***name == *target);
                 lane.map_or(Owner::This, |lane| Owner::Lane(lane.clone()))
             }
             Targets::Only(name) if sink.target(item) == &**name => Owner::This,
@@ -71,7 +72,7 @@ pub(super) struct LaneStart {
     pub target: Arc<str>,
     /// Name of its cursor rows.
     pub row: Arc<str>,
-    /// Taken at the first start.
+    /// The prefixes from which it starts; taken at the first start.
     pub done: Option<HashMap<GenerationId, Prefix>>,
     /// Events before these offsets were left to the lane by an earlier run.
     pub earlier: HashMap<GenerationId, u64>,
@@ -93,7 +94,7 @@ pub(super) struct Lane {
     pub backlog: LaneBacklog,
     /// It was ordered to deliver its backlog and end.
     pub finishing: bool,
-    /// It has done so; its last status.
+    /// Its last status, once it has ended.
     pub ended: Option<SinkStatus>,
 }
 
@@ -119,7 +120,7 @@ impl Drop for Lane {
 /// The lanes of a main worker; empty in the worker of a lane.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// Set in the worker of a lane only.
+    /// The data from which this worker started; set in the worker of a lane only.
     pub lane_start: Option<LaneStart>,
     pub read_limit: Arc<ReadLimit>,
     /// Bytes that were left to each lane.
@@ -166,8 +167,8 @@ impl Lanes {
 
     /// The targets of the main worker, without `also`, which gets a lane.
     pub(super) fn targets_without(&self, also: Option<Arc<str>>) -> Targets {
-        let parked = self.running.iter().map(|lane| lane.target.clone());
-        Targets::AllExcept(parked.chain(also).collect())
+        let with_lane = self.running.iter().map(|lane| lane.target.clone());
+        Targets::AllExcept(with_lane.chain(also).collect())
     }
 
     /// The bytes left to this lane, in the worker of a lane.
@@ -179,16 +180,17 @@ impl Lanes {
         })
     }
 
-    /// Nothing may start: a lane is about to open.
+    /// Whether no delivery may start, because a lane is about to open.
     pub(super) fn need_idle_worker(&self) -> bool {
         self.next_target.is_some()
     }
 
-    /// The main worker reads nothing for a moment.
+    /// Whether the main worker reads nothing for a moment, so that a lane can catch up.
     pub(super) fn is_waiting_for_lane(&self, now: Instant) -> bool {
         self.waiting_since.is_some_and(|since| now < since + LANE_WAIT)
     }
 
+    /// When the lanes are to be checked next.
     pub(super) fn due(&self) -> Option<Instant> {
         (!self.running.is_empty()).then_some(self.check_at)
     }
@@ -209,16 +211,17 @@ impl Lanes {
             .map(|lane| (lane.handle.status.borrow().clone(), *lane.account.borrow()))
     }
 
-    /// Where the lane of this target has an event; `None` if there is no such lane.
+    /// The delivery state of an event in the lane of this target; `None` if there is no such lane.
     pub(super) fn answer_for(&self, target: &str, place: Cursor) -> Option<DeliveryState> {
         let lane = self.running.iter().find(|lane| *lane.target == *target)?;
         let asked = lane.handle.status.borrow().asked.filter(|asked| asked.place == place);
         Some(asked.map_or(DeliveryState::Waiting, |asked| asked.state))
     }
 
+    /// Passes an order of the operator to all lanes.
     pub(super) fn forward(&self, order: &Order) {
         let orders = match order {
-            // The events of a lane have been ordered before.
+            // The delivery of a lane's events was requested before.
             Order::ShipNow => [Some(Order::Resume), Some(Order::Retry)],
             // Lanes get this order when the main worker is done: see `finish`.
             Order::Finish => [None, None],
@@ -226,7 +229,7 @@ impl Lanes {
         };
         for lane in &self.running {
             for order in orders.iter().flatten() {
-                // Sixteen orders are pending: the lane is busy, and the operator will ask again.
+                // If sixteen orders are pending, the lane is busy, and the operator will repeat this one.
                 _ = lane.handle.orders.try_send(order.clone());
             }
         }

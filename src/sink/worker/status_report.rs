@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use super::byte_accounting::{self, ByteAccount};
 use super::orders::Base;
 use super::{Worker, WorkerConfig};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, bytes};
 use crate::event::status::{SinkState, SinkStatus};
 
-/// Shortest time between two reports.
+/// Minimum time between two reports.
 const EVERY: Duration = Duration::from_millis(100);
 /// The rate is measured over this time.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Counts, and publishes the counts at intervals.
+/// Collects the counts and the last error of a worker, and publishes them at intervals.
 #[derive(Debug)]
 pub(super) struct Report {
     status: SinkStatus,
@@ -28,7 +28,7 @@ pub(super) struct Report {
     published: Option<Instant>,
     /// Confirmed events at some moments of the last seconds.
     samples: VecDeque<(Instant, u64)>,
-    /// When the oldest event was read whose body was dropped from memory.
+    /// The read time of the oldest unconfirmed event whose body was dropped from memory.
     oldest: Option<Timestamp>,
     pub stopped: bool,
 }
@@ -89,10 +89,11 @@ impl Report {
 
     pub(super) fn dead_letters(&mut self, events: u64, reason: &str) {
         self.status.dead_letters += events;
-        self.error(format!("{events} events rejected ({reason}) and kept as dead letters"));
+        let events = bytes::counted(events, "event");
+        self.error(format!("{events} rejected ({reason}) and kept as dead letters"));
     }
 
-    /// Errors of the last pass over the files. `some_are_left`: some files still could not be read.
+    /// Records the errors of the last attempt to read the files. `some_are_left`: some files still could not be read.
     pub(super) fn reading(&mut self, errors: &[std::io::Error], some_are_left: bool) {
         if let Some(error) = errors.first() {
             let text =
@@ -128,7 +129,7 @@ impl Report {
         self.sender.borrow().clone()
     }
 
-    /// When the next report is due; also to let the rate fall to zero.
+    /// When the next report is due: after a change, or to let the rate fall to zero.
     pub(super) fn due(&self) -> Option<Instant> {
         let published = self.published?;
         if self.touched {

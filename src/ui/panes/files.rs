@@ -1,4 +1,4 @@
-//! The files pane: name, event counts, last growth, format, size and problems of every file.
+//! Draws the files pane: name, event counts, last growth, format, size and problem of every file.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -90,7 +90,7 @@ fn problem(state: &State, file: &FileEntry) -> Option<String> {
         return Some(sanitize::line(reason).into_owned());
     }
     if file.lost > 0 {
-        return Some(format!("{} lost before they were read", bytes::size(file.lost)));
+        return Some(format!("{} lost before being read", bytes::size(file.lost)));
     }
     file.problem.as_deref().map(|problem| sanitize::line(problem).into_owned())
 }

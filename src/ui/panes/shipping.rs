@@ -1,4 +1,4 @@
-//! The shipping pane: state, lag, rate and current error of every sink.
+//! Draws the shipping pane: state, lag, rate and current error of every sink.
 
 use ratatui::layout::Rect;
 
@@ -72,6 +72,7 @@ pub fn byte_accounting(bytes: &Bytes, figure: fn(u64) -> String) -> String {
     if parts.is_empty() { seen } else { format!("{seen} = {}", parts.join(" + ")) }
 }
 
+/// The symbol, text and colour role for the state of a sink.
 pub fn state_of(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static str, String, Role) {
     match &sink.state {
         SinkState::Armed => (glyphs.ring, "manual: press s".to_owned(), Role::Near),
@@ -80,9 +81,11 @@ pub fn state_of(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static 
         }
         SinkState::Idle => (glyphs.ok, "all sent".to_owned(), Role::Ok),
         SinkState::Shipping => (glyphs.running, "shipping".to_owned(), Role::Ok),
-        SinkState::Resting { next: None } => (glyphs.ok, "next batch later".to_owned(), Role::Ok),
+        SinkState::Resting { next: None } => {
+            (glyphs.ok, "next delivery later".to_owned(), Role::Ok)
+        }
         SinkState::Resting { next: Some(next) } => {
-            (glyphs.ok, format!("next batch at {}", time::moment(state, *next)), Role::Ok)
+            (glyphs.ok, format!("next delivery at {}", time::moment(state, *next)), Role::Ok)
         }
         SinkState::Paused { by, since } => {
             let by = sanitize::line(by);
@@ -103,7 +106,7 @@ pub fn state_of(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> (&'static 
 
 fn lag(state: &State, sink: &SinkStatus, glyphs: &Glyphs) -> crate::ui::canvas::Span<'static> {
     let lag = match sink.state {
-        // It has not read anything yet, so bytes that a truncation removed are still in its lag.
+        // An armed sink has not read anything, so its lag still contains bytes that a truncation has removed.
         SinkState::Armed => sink.behind_bytes.min(bytes_in_files(state)),
         _ => sink.behind_bytes,
     };

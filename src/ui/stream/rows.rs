@@ -1,7 +1,7 @@
-//! Inserts rows out of order: incomplete records, and records that arrived late.
+//! Inserts rows into the loaded stream out of order: incomplete records, and records that arrived late.
 //!
 //! Invariant: rows are in timeline order, and the offsets of each row (and of `head` and `tail`) are before that row
-//! in every file. Inserting a row therefore updates the offsets of all rows behind it.
+//! in every file. Inserting a row therefore updates the offsets of all rows after it.
 
 use super::{Row, Stream};
 use crate::follow::view::{Frontier, Position};
@@ -12,7 +12,7 @@ impl Stream {
         self.rows.iter().skip(index).find_map(|row| row.at.as_ref()).unwrap_or(&self.tail)
     }
 
-    /// Adds a record from behind `tail`. A record with an older time is inserted in timeline order; if it belongs
+    /// Adds a record from after `tail`. A record with an older time is inserted in timeline order; if it belongs
     /// above the loaded rows, it is loaded when the operator scrolls up.
     pub fn add(&mut self, mut row: Row) {
         let key = row.entry.position.key;
@@ -30,8 +30,8 @@ impl Stream {
             *offset = start;
         }
         row.at = Some(at.into());
-        for behind in self.rows.iter_mut().skip(index) {
-            behind.at = behind.at.take().map(|at| advanced(&at, slot, end));
+        for later in self.rows.iter_mut().skip(index) {
+            later.at = later.at.take().map(|at| advanced(&at, slot, end));
         }
         if index == 0 && !self.at_head {
             self.head = advanced(&self.head, slot, end);
@@ -80,6 +80,7 @@ impl Stream {
         }
     }
 
+    /// The index of the loaded row with this file and offset.
     pub fn find(&self, position: Position) -> Option<usize> {
         let same = |row: &Row| {
             let found = row.entry.position;
@@ -89,7 +90,7 @@ impl Stream {
     }
 }
 
-/// The offsets moved behind a record of file `slot` that ends at `end`.
+/// The offsets, moved past a record of file `slot` that ends at `end`.
 fn advanced(at: &Frontier, slot: usize, end: u64) -> Frontier {
     let mut at = at.to_vec();
     if let Some(offset) = at.get_mut(slot) {

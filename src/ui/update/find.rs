@@ -13,6 +13,7 @@ use crate::ui::search::{AtEdge, Direction, RunningSearch, Search, Wanted};
 use crate::ui::state::Pane;
 use crate::ui::stream::{Row, Stream};
 
+/// Handles a key while a prompt is open.
 pub fn typed(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
     let Some(prompt) = &mut state.prompt else { return };
     match prompt.key(key) {
@@ -54,7 +55,7 @@ fn search(state: &mut State, text: &str) -> Result<(), String> {
             scroll_to_match(state, &row);
         }
         _ => {
-            let at = offsets_behind_selected(&state.stream);
+            let at = offsets_after_selected(&state.stream);
             start_search(state, wanted, Direction::Older, AtEdge::Turn { at });
         }
     }
@@ -152,7 +153,7 @@ pub fn toggle_mask(state: &mut State) {
     stream.running_search = None;
     stream.reload();
     let text = match stream.mask.is_on() {
-        true => "masked: sealed values hidden, also for search and filters",
+        true => "masked: sealed values are hidden, also from search and filters",
         false => "mask off",
     };
     state.answer(Level::Info, text);
@@ -181,7 +182,7 @@ pub fn toggle_file(state: &mut State) {
     if let Some(entry) = state.files.iter_mut().find(|entry| entry.file == file) {
         entry.hidden = now_hidden;
         let text = match now_hidden {
-            true => format!("{} hidden (x in the file list shows it)", entry.name),
+            true => format!("{} hidden (x in the files pane shows it)", entry.name),
             false => format!("{} shown again", entry.name),
         };
         state.answer(Level::Info, text);
@@ -191,7 +192,7 @@ pub fn toggle_file(state: &mut State) {
 pub fn repeat(state: &mut State, verb: Verb) {
     match state.stream.search.clone() {
         Some(search) => start_search(state, Wanted::Text(search), direction(verb), AtEdge::Wrap),
-        None => state.answer(Level::Info, "no pattern; / to search"),
+        None => state.answer(Level::Info, "no pattern to repeat; press / to search"),
     }
 }
 
@@ -213,14 +214,14 @@ fn start_search(state: &mut State, wanted: Wanted, direction: Direction, at_edge
         return;
     }
     let at = match direction {
-        Direction::Newer => offsets_behind_selected(stream),
+        Direction::Newer => offsets_after_selected(stream),
         Direction::Older => stream.offsets_before(stream.selected).to_vec(),
     };
     search_from(state, wanted, direction, at, (at_edge, ""));
 }
 
-/// The offsets behind the selected record. An incomplete record is the last one of its file.
-fn offsets_behind_selected(stream: &Stream) -> Vec<u64> {
+/// The offsets after the selected record. An incomplete record is the last one of its file.
+fn offsets_after_selected(stream: &Stream) -> Vec<u64> {
     let mut at = stream.offsets_before(stream.selected).to_vec();
     if let Some(row) = stream.selected_row()
         && row.at.is_some()

@@ -215,7 +215,7 @@ fn no_notice_is_lost_behind_another_and_escape_shows_the_next_one() {
     let lines = drawn(&state);
     assert!(lines[23].starts_with(" disk full (+2) "), "{lines:?}");
     press(&mut state, Verb::NextMatch);
-    assert_eq!(shown(&state), Some("no pattern; / to search"));
+    assert_eq!(shown(&state), Some("no pattern to repeat; press / to search"));
     let later = state.now.plus(std::time::Duration::from_secs(6));
     update(&mut state, Action::Clock(later));
     for expected in ["disk full", "a.log is gone", "listening"] {
@@ -267,7 +267,7 @@ fn a_file_that_is_shown_again_is_not_reported_as_hidden() {
     press(&mut state, Verb::Pane);
     assert_eq!(state.focus, Pane::Files);
     press(&mut state, Verb::HideFile);
-    assert_eq!(shown(&state), Some("app.log hidden (x in the file list shows it)"));
+    assert_eq!(shown(&state), Some("app.log hidden (x in the files pane shows it)"));
     press(&mut state, Verb::HideFile);
     assert_eq!(shown(&state), Some("app.log shown again"));
     assert!(!state.files[0].hidden);

@@ -1,4 +1,5 @@
-//! Checks the monthly keys, and reports values too short to be sealed outside their own field. Creates nothing.
+//! The part of `logwarden check` about sealing: the monthly keys, log files whose name has no recognisable month, and
+//! values too short to be sealed outside their own field. Creates nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::privacy::keys::{KeyError, KeyState, ListedKey, UsedKey};
 use crate::privacy::{Keyring, Month};
 use crate::state;
 
-/// The directory, the months sealed so far, and each key that is unusable.
+/// Findings about the key directory, the months with sealed values, and each key that is unusable.
 pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     let directory = &settings.keys;
     let finding = |result| Finding { subject: format!("keys {}", directory.display()), result };
@@ -43,7 +44,7 @@ pub(super) fn keys(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// A directory managed by another user may be read-only for this one.
+/// A note if this user cannot create keys: the directory of another user may be read-only.
 fn new_months(directory: &Path) -> String {
     match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => String::new(),
@@ -51,7 +52,7 @@ fn new_months(directory: &Path) -> String {
     }
 }
 
-/// Log files whose name contains a year but no recognisable month: the day of each event selects its key.
+/// Reports log files whose name contains a year but no recognisable month: the time of each event selects its key.
 pub(super) fn months(settings: &Settings) -> Option<Finding> {
     if !settings.privacy.policy().hides_anything() {
         return None;
@@ -81,7 +82,7 @@ pub(super) fn months(settings: &Settings) -> Option<Finding> {
     })
 }
 
-/// No finding if nothing has been sealed yet.
+/// The months with sealed values, and whether their keys exist; no finding if nothing has been sealed yet.
 fn used_months(listed: &[ListedKey]) -> Option<Finding> {
     let months = |wanted: fn(&KeyState) -> bool| -> Vec<Month> {
         let used = listed.iter().filter(|key| key.used && wanted(&key.state));
@@ -92,19 +93,19 @@ fn used_months(listed: &[ListedKey]) -> Option<Finding> {
     let present = spans(&months(|state| matches!(state, KeyState::Ready { .. })));
     let missing =
         spans(&months(|state| matches!(state, KeyState::Unusable(KeyError::Missing { .. }))));
-    let subject = "months that were sealed".to_owned();
+    let subject = "months with sealed values".to_owned();
     match (present.is_empty(), missing.is_empty()) {
         (true, true) => None,
-        (false, true) => Some(Finding { subject, result: Ok(format!("{present}: present")) }),
-        (true, false) => Some(Finding { subject, result: Err(format!("{missing}: missing")) }),
+        (false, true) => Some(Finding { subject, result: Ok(format!("{present}: key present")) }),
+        (true, false) => Some(Finding { subject, result: Err(format!("{missing}: key missing")) }),
         (false, false) => {
-            let text = format!("{missing}: missing; {present}: present");
+            let text = format!("{missing}: key missing; {present}: key present");
             Some(Finding { subject, result: Err(text) })
         }
     }
 }
 
-/// `2021_March to 2022_May, 2023_June`.
+/// Shows consecutive months as one span: `2021_March to 2022_May, 2023_June`.
 fn spans(months: &[Month]) -> String {
     let follows = |a: &Month, b: &Month| a.index() + 1 == b.index();
     let runs = months.chunk_by(follows).map(|run| match run {
@@ -114,7 +115,7 @@ fn spans(months: &[Month]) -> String {
     runs.collect::<Vec<_>>().join(", ")
 }
 
-/// Asks the running engine for its count.
+/// Reports how many values were too short to be sealed outside their own field; the running engine counts them.
 pub(super) fn unprotected(settings: &Settings) -> Option<Finding> {
     if !settings.privacy.policy().hides_anything() {
         return None;
@@ -129,12 +130,12 @@ pub(super) fn unprotected(settings: &Settings) -> Option<Finding> {
             match counts.collect::<Vec<_>>() {
                 none if none.is_empty() => "none since the engine started".to_owned(),
                 some => format!(
-                    "{} since the engine started; occurrences in other fields or messages left in plain text",
+                    "{} since the engine started; occurrences in other fields or in messages stay in plain text",
                     some.join(", ")
                 ),
             }
         }
-        _ => "no count, no engine is running".to_owned(),
+        _ => "not known, because no engine is running".to_owned(),
     };
     Some(Finding { subject, result: Ok(text) })
 }

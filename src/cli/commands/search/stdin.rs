@@ -10,7 +10,7 @@ use crate::search::{Each, MatchCollector, Options};
 #[error("enough")]
 struct Enough;
 
-/// Returns the number of results.
+/// Passes the results to `each`; returns their number.
 pub fn search(
     info: &InputInfo,
     policy: &Policy,
@@ -18,10 +18,10 @@ pub fn search(
     options: &Options,
     each: Each<'_>,
 ) -> anyhow::Result<u64> {
-    let mut sieve = MatchCollector::new(query, options, policy);
+    let mut collector = MatchCollector::new(query, options, policy);
     let read = read_batches(std::io::stdin(), info, &mut |batch| {
         for event in batch.events() {
-            if sieve.is_full() || (sieve.matches(event) && !sieve.take(event, each)?) {
+            if collector.is_full() || (collector.matches(event) && !collector.take(event, each)?) {
                 return Err(Enough.into());
             }
         }
@@ -31,5 +31,5 @@ pub fn search(
         Err(error) if !error.is::<Enough>() => return Err(error),
         _ => {}
     }
-    Ok(sieve.finish(each)?)
+    Ok(collector.finish(each)?)
 }

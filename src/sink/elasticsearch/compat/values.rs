@@ -1,9 +1,9 @@
 //! Converts values to forms that servers accept. Pure.
 //!
-//! - An integer beyond 64 signed bits, a number beyond a 32-bit float, and a number of more than 1,000 characters
-//!   become texts: servers guess these number types.
-//! - An object below the maximum number of name parts, and a list inside too many lists, become texts with their
-//!   JSON.
+//! - An integer beyond 64 signed bits and a number beyond the range of a 32-bit float become texts: servers choose
+//!   these number types for a new field. So does a number of more than 1,000 characters: their JSON readers refuse it.
+//! - An object nested deeper than the maximum number of name parts, and a list inside too many lists, become texts
+//!   that contain their JSON.
 //! - A key of an object has no dots (`_` instead), is not blank (`_`), and is unique ([`UniqueNames`]).
 //! - All values of one path have one type: integers among fractions become fractions (`2.0`); any other mix becomes
 //!   texts.
@@ -19,7 +19,7 @@ use crate::base::json::{self, Quoted, Token, Tokens};
 use crate::event::Value;
 use crate::privacy::tag;
 
-/// Most lists inside each other.
+/// Maximum number of lists inside each other.
 const MOST_LISTS: usize = 20;
 
 /// Longer numbers, in bytes, make the JSON readers of servers refuse the whole document.
@@ -27,7 +27,7 @@ const LONGEST_NUMBER: usize = 1_000;
 /// Up to this many keys of one object are compared one by one.
 const FEW_KEYS: usize = 128;
 
-/// The kinds of values at each path, one bit per kind; the key is its [`path_hash`].
+/// The kinds of values at each path, one bit per kind. The key is the [`path_hash`] of the path.
 pub(super) type Kinds = HashMap<u64, u8>;
 
 /// The name of a tag field, and the tag.
@@ -39,7 +39,7 @@ const BOOLEAN: u8 = 4;
 const INTEGER: u8 = 8;
 const FRACTION: u8 = 16;
 
-/// Hash of a dotted path. A path may be as long as the event, and is needed for every value.
+/// Hash of a dotted path. It is used instead of the path, which may be as long as the event.
 pub(super) fn path_hash(path: &str) -> u64 {
     hashed(path).finish()
 }
@@ -100,7 +100,7 @@ pub(super) fn kinds(name: &str, value: &Value<'_>) -> Kinds {
     }
 }
 
-/// Some path would have two kinds.
+/// Whether some path would have values of two kinds.
 pub(super) fn conflict(one: &Kinds, other: &Kinds) -> bool {
     let both = |(path, kinds): (&u64, &u8)| {
         one.get(path).is_some_and(|seen| (seen | kinds).count_ones() > 1)
@@ -122,7 +122,7 @@ fn write_scalar(raw: &str, body: &mut Vec<u8>) -> bool {
     changes
 }
 
-/// The kind of a scalar, as it is sent; neither a text nor null.
+/// The kind of a boolean or number, as it is sent.
 fn kind(scalar: &str) -> u8 {
     match scalar.as_bytes() {
         [b't' | b'f', ..] => BOOLEAN,
@@ -137,7 +137,7 @@ fn kind(scalar: &str) -> u8 {
     }
 }
 
-/// An open bracket.
+/// An object or list whose end has not been reached.
 struct OpenBracket {
     object: bool,
     /// Index of its first key among all keys.
@@ -196,7 +196,7 @@ fn is_new<'r>(key: &'r str, open: &mut [OpenBracket], keys: &mut Vec<&'r str>) -
     is_new
 }
 
-/// All items of a list are of one kind.
+/// Whether the innermost list still has items of one kind only, and the value is sent unchanged.
 fn is_alike(kind: u8, changes: bool, open: &mut [OpenBracket]) -> bool {
     match open.last_mut() {
         Some(list) if !list.object => {
@@ -238,7 +238,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    /// The value is valid JSON: `privacy` guarantees it.
+    /// Writes the value, which is valid JSON: `privacy` guarantees it.
     fn run(&mut self) {
         if let Some(first) = self.next() {
             self.value(first);

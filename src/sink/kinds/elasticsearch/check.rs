@@ -1,6 +1,6 @@
-//! `logwarden check` for this kind: whether the server answers, and whether each event can be stored exactly once.
-//! Changes nothing, except that a server which is neither Elasticsearch nor OpenSearch gets one document twice, in a
-//! temporary index.
+//! The part of `logwarden check` for a sink of the kind `elasticsearch`: whether the server answers, and whether each
+//! event can be stored exactly once. Changes nothing, except that a server which is neither Elasticsearch nor
+//! OpenSearch is sent one document twice, for a temporary index.
 
 use tokio::runtime::Runtime;
 
@@ -8,9 +8,10 @@ use crate::base::{Clock, SystemClock};
 use crate::sink::ElasticsearchSink;
 use crate::sink::elasticsearch::{Settings, TargetKind};
 
+/// The result of the check, in one line: `Ok` if events can be delivered, perhaps with remarks.
 pub(super) fn server(settings: &Settings) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start ({error})"))?;
+    let runtime = runtime.map_err(|error| format!("cannot start the check ({error})"))?;
     let answers = answers(&runtime, settings)?;
     let notes = targets(&runtime, settings)?;
     let unique =
@@ -22,7 +23,7 @@ pub(super) fn server(settings: &Settings) -> Result<String, String> {
     Ok(format!("{answers}; events go to {}{notes}{delivery_problems}", settings.index))
 }
 
-/// Sends one request to each address.
+/// Sends one request to each address; an error if one does not answer.
 fn answers(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     let mut problems = Vec::new();
     for url in &settings.connection.urls {
@@ -39,7 +40,7 @@ fn answers(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// The targets of today's events: remarks, or an error if nothing would be delivered.
+/// Remarks about the targets of today's events, or an error if one of them is refused.
 fn targets(runtime: &Runtime, settings: &Settings) -> Result<String, String> {
     let today = SystemClock::new().now().day();
     let sink = ElasticsearchSink::new(settings.clone());

@@ -1,4 +1,4 @@
-//! Which generations have unread bytes, and where to continue reading them.
+//! Finds the generations with unread bytes and the offsets at which to continue reading.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::sink::worker::generation_progress::GenerationProgress;
 use crate::sink::worker::totals::Flag;
 
 impl Progress {
-    /// Fixes the ends of a round at the current ends of all generations with unread bytes.
+    /// Fixes the end of the pass: the current ends of all generations with unread bytes.
     pub(in crate::sink::worker) fn fix_ends(&mut self) {
         let flags = [Flag::Readable, Flag::Waiting, Flag::UnreadInRound];
         let unread: BTreeSet<usize> =
@@ -20,7 +20,7 @@ impl Progress {
         });
     }
 
-    /// Generations that may have something to read, and where.
+    /// The generations that may have something to read, with the offsets at which to continue.
     pub(in crate::sink::worker) fn positions(&self, round: bool) -> Vec<ReadPosition> {
         let position = |(index, progress): (usize, &GenerationProgress)| {
             let Reading { until, end, .. } = progress.reading;
@@ -31,12 +31,12 @@ impl Progress {
         self.flagged(Flag::Readable).filter_map(position).collect()
     }
 
-    /// Every generation is read up to the end of the round, or to its last complete record.
+    /// Whether every generation has been read up to the end of the pass, or to its last complete record.
     pub(in crate::sink::worker) fn is_read(&self) -> bool {
         self.flagged(Flag::UnreadInRound).all(|(_, progress)| progress.reading.is_through())
     }
 
-    /// A cut may have closed an unfinished record since.
+    /// Lets waiting generations be read again: a cut may have ended an unfinished record meanwhile.
     pub(in crate::sink::worker) fn recheck_waiting(&mut self) {
         let waiting = self.totals.of(Flag::Waiting).iter().copied().collect();
         self.change_all(waiting, |progress| progress.reading.look_again());
@@ -46,7 +46,7 @@ impl Progress {
         !self.totals.of(Flag::Waiting).is_empty()
     }
 
-    /// The last read of some generation failed.
+    /// Whether the last read of some generation failed.
     pub(in crate::sink::worker) fn any_failing(&self) -> bool {
         let mut unread = self.flagged(Flag::Readable).chain(self.flagged(Flag::Waiting));
         unread.any(|(_, progress)| progress.reading.fails())
