@@ -1,5 +1,5 @@
-//! The format `plain`, for lines without a known format: each line is an event, together with the indented lines and the
-//! stack trace after it.
+//! The format `plain`, for lines without a known format: each line is an event, together with the indented lines and
+//! the stack trace after it.
 
 use super::multiline::{Trace, is_continuation, is_separate};
 use super::text::lossy;

@@ -112,7 +112,7 @@ fn what_a_server_cannot_or_may_not_is_said_plainly() {
     assert_eq!((code, said.contains("it needs `manage_ilm`")), (1, true), "{said}");
     configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
     let (code, _, said) = setup(home.path(), &[]);
-    assert_eq!((code, said.contains("`all` has not one index per day")), (2, true), "{said}");
+    assert_eq!((code, said.contains("`all` does not name one index per day")), (2, true), "{said}");
 }
 
 /// A sign-in page, or whatever else answers everything with 200.

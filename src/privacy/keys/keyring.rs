@@ -157,8 +157,8 @@ impl Keyring {
         self.read().known.clone()
     }
 
-    /// Sets the callback that stores the name of each key before the first value is sealed with it; the names are passed
-    /// to [`Keyring::remember`] at the next start.
+    /// Sets the callback that stores the name of each key before the first value is sealed with it; the names are
+    /// passed to [`Keyring::remember`] at the next start.
     pub fn tell(&self, keep: impl Fn(&[UsedKey]) -> io::Result<()> + Send + Sync + 'static) {
         _ = self.usage_recorder.set(UsageRecorder(Box::new(keep)));
     }

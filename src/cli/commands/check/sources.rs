@@ -1,6 +1,7 @@
 //! Checks whether the paths of the sources can be read, and whether two sources name the same file.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -96,11 +97,9 @@ fn pattern(text: &str) -> Result<String, String> {
     let unreadable: Vec<String> = found.iter().filter_map(|path| open(path).err()).collect();
     match unreadable.first() {
         None => Ok(format!("matches {}, readable", bytes::counted(found.len() as u64, "file"))),
-        Some(first) => Err(format!(
-            "{} of {} files cannot be read ({first}); give this user read permission",
-            unreadable.len(),
-            found.len()
-        )),
+        Some(first) => {
+            Err(format!("{} of {} files cannot be read ({first})", unreadable.len(), found.len()))
+        }
     }
 }
 
@@ -117,7 +116,12 @@ fn open(path: &Path) -> Result<(), String> {
         true => timed_fs::read_dir(path).map(drop),
         false => timed_fs::open(path).map(drop),
     };
-    opened.map_err(|error| format!("{}: {error}", path.display()))
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("{}: {error}; give this user read permission", path.display())
+        }
+        _ => format!("{}: {error}", path.display()),
+    })
 }
 
 fn is_pipe(path: &Path) -> bool {
