@@ -17,6 +17,10 @@ use crate::event::status::EngineState;
 use crate::event::{Level, Status};
 use crate::ui;
 
+/// The consequence and the remedy, in the notice that the engine could not start.
+const NOT_STARTED: &str =
+    "nothing is shipped and no alert rule is evaluated; correct this and start again";
+
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
     #[error("the screen failed")]
@@ -120,19 +124,17 @@ async fn work(
     };
     let signals = signals::listen(listener, setup.log.supervisor());
     let running = async {
-        let mut engine = match Engine::start(settings, setup, false, Ownership::Optional, clock)
-            .await
-        {
-            Ok(engine) => engine,
-            Err(error) => {
-                let reason = not_started.get_or_init(|| with_causes(&error));
-                let advice = "nothing is shipped and no alert rule is evaluated; correct this and start again";
-                notices.add(Level::Error, format!("{reason}; {advice}"));
-                publish_view_only(&status, reason, &notices);
-                stop.cancelled().await;
-                return;
-            }
-        };
+        let mut engine =
+            match Engine::start(settings, setup, false, Ownership::Optional, clock).await {
+                Ok(engine) => engine,
+                Err(error) => {
+                    let reason = not_started.get_or_init(|| with_causes(&error));
+                    notices.add(Level::Error, format!("{reason}; {NOT_STARTED}"));
+                    publish_view_only(&status, reason, &notices);
+                    stop.cancelled().await;
+                    return;
+                }
+            };
         tokio::select! {
             () = engine.run(read_settings) => {}
             () = stop.cancelled() => {}

@@ -33,7 +33,7 @@ pub(in crate::follow) const PART: &str = "file follower";
 pub(in crate::follow) struct Follower {
     pub shared: Arc<Shared>,
     pub sources: Vec<Arc<SourceConfig>>,
-    /// Per source: it has been started for the first time.
+    /// For each source: whether this is its first start, according to the state.
     pub fresh: Vec<bool>,
     pub catalog: Catalog,
     pub schedule: Schedule,

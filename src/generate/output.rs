@@ -17,7 +17,7 @@ pub enum Target {
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    #[error("cannot open {} for writing; check that its directory exists and is writable", path.display())]
+    #[error("cannot open {} for writing; check the permissions of the file and its directory", path.display())]
     Open {
         path: PathBuf,
         #[source]

@@ -78,9 +78,9 @@ async fn pinned(url: &Url, fingerprint: &[u8; 32]) -> Result<String, Failure> {
     let hash = |der: &Vec<u8>| digest::digest(&digest::SHA256, der).as_ref().to_vec();
     match chain.iter().find(|der| hash(der) == fingerprint) {
         Some(der) => Ok(pem(der)),
-        None if chain.is_empty() => {
-            Err(Failure::Broken(format!("{url} presents no certificate; does it speak TLS?")))
-        }
+        None if chain.is_empty() => Err(Failure::Broken(format!(
+            "{url} presented no certificate; check that the server uses TLS on this port"
+        ))),
         None => {
             let shown: Vec<String> = chain.iter().map(|der| hex(&hash(der))).collect();
             Err(Failure::Untrusted(format!(

@@ -1,8 +1,8 @@
 //! The format `json`: JSON objects, flat or nested, one per line or pretty-printed over several lines.
 //!
-//! Time, level and message are found by the names that common loggers use ([`keys`]), in any order, at the top level,
-//! level and message also in an object that some loggers put them in. A record that is not one complete object becomes
-//! an event with the whole text as its message, without time and level.
+//! Time, level and message are found by the names that common loggers use ([`keys`]), in any order, at the top level;
+//! level and message also inside a few known objects. A record that is not one complete object becomes an event with
+//! the whole text as its message, without time and level.
 
 mod keys;
 pub mod scan;

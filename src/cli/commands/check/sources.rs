@@ -14,6 +14,7 @@ use crate::follow::SourceConfig;
 /// Limit for checking all files of one path: a mount that does not answer would block forever.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// One finding per path of the source.
 pub(super) fn source(source: &SourceConfig) -> Vec<Finding> {
     source
         .paths

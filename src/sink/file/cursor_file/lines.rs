@@ -4,7 +4,8 @@
 //! end. The first line contains all positions: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, with rows as
 //! in the payload of an archive commit. Each further line contains the changes of one commit:
 //! `{"after":…,"length":…,"tail":…,"written":…,"rows":[…], "gone":[…]}`, where `after` is the hash of the previous
-//! line. The absence of a file that is missing grows by the time between two `written`.
+//! line. `length` and `tail` are the length of the output and the hash of its last bytes, `gone` the removed
+//! generations. The absence of a file that is missing grows by the time between two `written`.
 //!
 //! A crash can leave a partial or damaged last line: the lines before it were durable. Any other damage is an error:
 //! a first line with a wrong hash, a line whose `after` does not match, an intact line after a damaged one. The lines
