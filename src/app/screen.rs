@@ -28,7 +28,7 @@ pub enum ScreenError {
     /// A part of the engine failed that cannot be restarted.
     #[error("{0}")]
     EngineFailed(Failure),
-    /// The screen showed files, but the engine could not start; with the reason.
+    /// The engine could not start, for this reason; the screen only showed files.
     #[error("nothing was shipped and no alert rule was evaluated: {0}")]
     NotStarted(String),
 }

@@ -87,15 +87,15 @@ impl Work {
 /// Results of the last scans.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct ScanState {
-    /// The last scan could read every directory and path.
+    /// Whether the last scan could read every directory and path.
     pub is_complete: bool,
-    /// At least one path is a symbolic link.
+    /// Whether at least one path is a symbolic link.
     pub has_links: bool,
     /// Start of the last scan.
     pub last_scan: Option<Timestamp>,
     /// Directories in which files of the sources were found or are expected.
     pub directories: BTreeSet<PathBuf>,
-    /// Modification times of these directories, and of those to which links lead, just before they were listed.
+    /// File times of these directories, and of those to which links lead, just before they were listed.
     pub directory_times: DirectoryTimes,
     /// Followed files that no source path leads to.
     pub unlisted: Vec<FileId>,

@@ -37,12 +37,13 @@ impl Schedule {
         self.scan_at(self.earliest_scan);
     }
 
+    /// Schedules a complete scan at this time, unless a scan is due earlier, which is then complete.
     pub fn scan_at(&mut self, when: Duration) {
         self.next_scan = self.next_scan.min(when);
         self.require_complete_scan();
     }
 
-    /// The next scan must find files again, or new ones, so it ignores directory times.
+    /// Makes the next scan ignore directory times, because it must find files again, or new ones.
     pub fn require_complete_scan(&mut self) {
         self.next_complete_scan = Duration::ZERO;
     }

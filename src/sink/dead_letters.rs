@@ -1,5 +1,5 @@
 //! Stores events that a target rejected permanently (dead letters): JSON lines, one file per sink and day, durable
-//! before the sink's cursor moves past them. Only an operator's command drops them, and sealed values stay sealed.
+//! before the sink's cursor moves past them. Only an operator's command removes them, and sealed values stay sealed.
 //!
 //! Operators list them ([`overview`], [`Lines`]), send them again ([`Replay`]) or drop them ([`remove`]). Unreadable
 //! lines are reported and left as they are. Appending, replaying and dropping need ownership of the state directory;

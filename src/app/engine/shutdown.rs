@@ -17,7 +17,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 /// A wait for the rules that takes longer than this is reported.
 const SILENT_WAIT: Duration = Duration::from_secs(2);
 const WAITING_FOR_RULES: &str = "stopping: everything is delivered; waiting for the alert rules to \
-    evaluate the last events, which takes up to 30 s with slow files; a signal stops immediately";
+    evaluate the last events, up to 30 s if files are slow to read; a signal stops immediately";
 
 /// Poll interval for the end of the input, in case no change is signalled.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,23 +56,23 @@ impl InputLimit {
 }
 
 impl Engine {
-    /// Standard input is the only source: the engine stops once the input has ended and is delivered.
+    /// Makes the engine stop once standard input, its only source, has ended and is delivered.
     pub fn end_with_input(&mut self) {
         self.ends_with_input = true;
     }
 
-    /// The engine stops when everything is delivered: with `--once`, or after standard input has ended.
+    /// Whether the engine stops when everything is delivered: with `--once`, or after standard input has ended.
     pub fn is_once(&self) -> bool {
         self.starter.once
     }
 
-    /// The reader of standard output has closed it: the engine stops, without a failure.
+    /// Reports that the reader of standard output has closed it, because of which the engine stops, without a failure.
     pub(super) fn report_closed_stdout(&self) {
         let text = format!("{READER_GONE}; unconfirmed events are sent at the next start");
         self.starter.notices.add(Level::Info, text);
     }
 
-    /// No more input will come: delivers the rest, as with `--once`.
+    /// Delivers the rest and stops, as with `--once`, because no more input will come.
     pub(super) fn finish(&mut self) {
         self.starter.once = true;
         let text = "standard input has ended; stopping once it is delivered";

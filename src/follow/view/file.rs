@@ -28,7 +28,9 @@ struct KnownPiece {
     end: u64,
     first_key: i64,
     last_key: i64,
+    /// `None` if the records were dropped.
     piece: Option<Arc<Piece>>,
+    /// Value of [`FileView::uses`] at the last use.
     used: u64,
 }
 
@@ -52,6 +54,7 @@ pub struct FileView {
     pieces: BTreeMap<u64, KnownPiece>,
     /// Memory of the decoded pieces, in bytes.
     weight: usize,
+    /// Number of uses of any piece, to find the least recently used one.
     uses: u64,
     /// The error of the last read; shown in the list of files.
     pub problem: Option<String>,

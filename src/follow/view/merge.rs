@@ -37,8 +37,9 @@ pub struct Entry {
     /// Index of the file in the timeline.
     pub slot: usize,
     pub batch: Arc<Batch>,
+    /// Index of the record in `batch`.
     pub index: usize,
-    /// The record may still grow.
+    /// Whether the record may still grow.
     pub open: bool,
 }
 
@@ -58,6 +59,7 @@ impl Entry {
         has_own_time(&self.batch.records[self.index])
     }
 
+    /// Whether it is a blank line or a hole: shown, but not delivered ([`Flags::QUIET`]).
     pub fn is_quiet(&self) -> bool {
         self.batch.records[self.index].flags.contains(Flags::QUIET)
     }

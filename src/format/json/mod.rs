@@ -228,7 +228,7 @@ impl KnownMembers {
         (outer == index && self.message.index.is_none()).then_some(inner)
     }
 
-    /// The member is the time or the level, and therefore not a field.
+    /// Whether the member is the time or the level, and therefore not a field.
     pub fn is_taken(&self, index: u32) -> bool {
         self.time.index == Some(index) || self.level.index == Some(index)
     }

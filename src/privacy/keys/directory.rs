@@ -14,6 +14,7 @@ use super::file::{KeyFileError, LONGEST};
 use super::file_names::FileKind;
 use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
 
+/// An open keys directory that has passed the checks of its owner and permissions.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
@@ -219,7 +220,7 @@ impl Directory {
         self.sync()
     }
 
-    /// Succeeds if the file does not exist.
+    /// Removes a file; succeeds if it does not exist.
     pub fn remove(&self, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
         match unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),

@@ -105,7 +105,7 @@ impl ModeState {
         });
     }
 
-    /// A pause stays in force until it is lifted.
+    /// Changes the mode to [`Mode::Once`]. A pause stays in force until it is lifted.
     fn finish(&mut self) {
         match self.base {
             Base::Paused { .. } => (self.mode, self.round) = (Mode::Once, Round::None),

@@ -35,7 +35,7 @@ pub struct Configured {
     /// Byte limit for the unread content of deleted files that is kept.
     pub intake_max_bytes: u64,
     pub privacy: PrivacySettings,
-    /// The screen starts masked.
+    /// Whether the screen starts with its mask on.
     pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
