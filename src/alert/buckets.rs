@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::clock_step::ClockStep;
 use crate::base::Timestamp;
 
-/// The last `n` slices before the newest time, with a running sum.
+/// The last `n` slices up to the newest time, with a running sum.
 ///
 /// Invariant: `sum` is the sum of `slots`, and a slot belongs to exactly one slice of (newest − n, newest].
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Buckets {
         }
     }
 
-    /// Counts a match; `false` if it is older than the oldest slice.
+    /// Counts a match; `false`, without counting it, if it is older than the oldest slice.
     pub fn add(&mut self, time: Timestamp) -> bool {
         self.advance(time);
         let at = if time.0 >= self.newest_from {
@@ -78,7 +78,7 @@ impl Buckets {
         self.newest_at = self.at(slice);
     }
 
-    /// Moves the slices after the clock went back.
+    /// Moves counts that are later than the clock after it was set back; those then outside the window are dropped.
     pub fn step_back(&mut self, step: ClockStep) {
         let newest = Timestamp(self.newest_from);
         if self.newest == i64::MIN || step.moved(newest) == newest {
@@ -124,7 +124,7 @@ impl Buckets {
         self.slices_at(time).sum()
     }
 
-    /// Start time of the oldest slice that is not empty.
+    /// Start time of the oldest slice with a match.
     pub fn oldest(&self) -> Option<Timestamp> {
         let first = self.newest.saturating_sub(self.slots.len() as i64 - 1);
         (first..=self.newest)

@@ -1,4 +1,5 @@
-//! Tracks event time per key and per rule, to decide when a key is quiet. Pure.
+//! Tracks the newest event time per key, and the event time that has passed per rule, to decide when a key is quiet.
+//! Pure.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ const MAX_JUMP_FRACTION: u32 = 4;
 pub(super) struct KeyTime {
     pub newest: Timestamp,
     pub last_read: Timestamp,
-    /// The last event is history, so its own time tells its age.
+    /// The last event was in its file before the file was first read, so its own time tells its age.
     pub is_history: bool,
 }
 
-/// When an event was read, and whether it is history.
+/// When an event was read, and whether it is history (in its file before the file was first read).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub now: Timestamp,
@@ -39,7 +40,7 @@ impl KeyTime {
         self.last_read = step.moved(self.last_read);
     }
 
-    /// End of the window for a status shown at `now`.
+    /// The time at which the key's window ends in a status shown at `now`.
     pub fn shown(&self, now: Timestamp) -> Timestamp {
         match self.is_history {
             true => self.newest.max(now),

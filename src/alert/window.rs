@@ -1,4 +1,4 @@
-//! Counts the matches of one key in the window before its newest time, in O(1) per event.
+//! Counts the matches of one key in the window that ends at the key's newest time, in O(1) per event.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,15 +7,17 @@ use super::buckets::Buckets;
 use super::clock_step::ClockStep;
 use crate::base::Timestamp;
 
-/// Up to this limit the time of every match is stored.
+/// For rules with a limit up to this one, the time of every match is stored.
 const LONGEST_RING: u64 = 64;
+/// Slices per window for all other rules.
 const SLICES: usize = 60;
 
+/// The matches of one key.
 #[derive(Clone, Debug)]
 pub(super) enum Window {
     /// The times of the last `limit` matches: exact up to the limit.
     Ring { times: VecDeque<Timestamp>, limit: usize, length: Duration },
-    /// Exact to a sixtieth of the window.
+    /// Counts per slice: a match leaves the window up to a sixtieth of its length too early.
     Slices(Buckets),
 }
 
@@ -53,8 +55,8 @@ impl Window {
         }
     }
 
-    /// Moves the matches after the clock went back. Those outside the window of `newest`, the newest time before the
-    /// step, are dropped.
+    /// Moves matches that are later than the clock after it was set back. Those outside the window that ends at
+    /// `newest`, the newest time before the step, are dropped.
     pub fn step_back(&mut self, step: ClockStep, newest: Timestamp) {
         match self {
             Window::Slices(buckets) => {
@@ -70,7 +72,7 @@ impl Window {
         }
     }
 
-    /// Number of matches in (newest − length, newest]; with stored times at most the limit.
+    /// Number of matches in (newest − length, newest]; at most the limit if the times are stored.
     pub fn count(&mut self, newest: Timestamp) -> u64 {
         match self {
             Window::Slices(buckets) => {

@@ -1,5 +1,5 @@
-//! Captures signals from the start of `main` until the engine listens, which then handles them. A command without an
-//! engine is ended by them, like any program.
+//! Captures signals that arrive between the start of `main` and the moment the engine listens for signals; the engine
+//! then handles them. A command without an engine is ended by them, like any program.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,11 +14,11 @@ struct EarlySignals {
     hang_up: Arc<AtomicBool>,
     ship_now: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
-    /// Signals have their default effect again.
+    /// Whether the signals have their default effect again.
     is_released: Arc<AtomicBool>,
 }
 
-/// The meaning of a signal.
+/// The request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalRequest {
     ShipNow,

@@ -1,8 +1,8 @@
 //! The metrics endpoint: `[metrics] listen`, off by default. `GET /metrics` answers in the Prometheus text format,
 //! `GET /healthz` with 200 while the engine and all of its parts and workers are running.
 //!
-//! Read-only, without log content: only names of sources, sinks and rules, and numbers. Slow clients and oversized
-//! requests are disconnected. At most [`CONNECTIONS`] are open; a further one closes the oldest, so that idle
+//! Read-only, without log content: only names of sources, sinks and rules, and numbers. Slow clients are disconnected,
+//! and oversized requests rejected. At most [`CONNECTIONS`] are open; a further one closes the oldest, so that idle
 //! connections cannot block others.
 
 mod families;
@@ -26,14 +26,14 @@ use crate::base::{OnPanic, Supervisor};
 use crate::event::Status;
 use crate::event::status::EngineState;
 
-/// Most open connections. Requests are answered immediately, so connections are short.
+/// Maximum number of open connections. Requests are answered immediately, so connections are short.
 const CONNECTIONS: usize = 64;
 /// Time limit per connection, from accept to the last byte.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest request, in bytes.
 const MAX_REQUEST_BYTES: usize = 8 * 1024;
 
-/// Names of this part and of one exchange in failure messages.
+/// Names, in failure messages, of this part of the engine and of the task that answers one request.
 const PART: &str = "metrics endpoint";
 const ANSWER: &str = "answer of the metrics endpoint";
 
@@ -60,6 +60,7 @@ impl MetricsEndpoint {
         Ok(MetricsEndpoint { address, stop, task })
     }
 
+    /// Whether it is running at this address.
     pub fn serves(&self, address: SocketAddr) -> bool {
         self.address == address && !self.task.is_finished()
     }

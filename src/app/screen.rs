@@ -1,4 +1,5 @@
-//! Runs the engine with a screen: the screen draws immediately on the calling thread, the engine starts beside it.
+//! Runs the engine with a screen: the screen draws at once on the calling thread, while the engine starts on its own
+//! thread.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,6 +17,10 @@ use crate::event::status::EngineState;
 use crate::event::{Level, Status};
 use crate::ui;
 
+/// The consequence and the remedy, in the notice that the engine could not start.
+const NOT_STARTED: &str =
+    "nothing is shipped and no alert rule is evaluated; correct this and start again";
+
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
     #[error("the screen failed")]
@@ -23,7 +28,7 @@ pub enum ScreenError {
     /// A part of the engine failed that cannot be restarted.
     #[error("{0}")]
     EngineFailed(Failure),
-    /// The screen showed files, but the engine could not start; with the reason.
+    /// The engine could not start, for this reason; the screen only showed files.
     #[error("nothing was shipped and no alert rule was evaluated: {0}")]
     NotStarted(String),
 }
@@ -42,7 +47,7 @@ pub fn options(settings: &Settings, title: &str) -> ui::Options {
     options
 }
 
-/// Runs until the operator quits, a signal says stop, or the terminal is gone.
+/// Runs until the operator quits, a signal requests a stop, the terminal is gone, or the engine has failed.
 pub fn run(
     settings: &Settings,
     options: ui::Options,
@@ -96,8 +101,8 @@ pub fn run(
     }
 }
 
-/// If the engine cannot start, the screen still shows the files; the reason is stored in `not_started`. Returns `false`
-/// after a second signal: not drained.
+/// Runs the engine until it is stopped. If it cannot start, the screen still shows the files, and the reason is stored
+/// in `not_started`. Returns `false` if a second signal ended it before the sinks were drained.
 async fn work(
     settings: &Settings,
     setup: EngineSetup,
@@ -124,9 +129,7 @@ async fn work(
                 Ok(engine) => engine,
                 Err(error) => {
                     let reason = not_started.get_or_init(|| with_causes(&error));
-                    let advice =
-                        "nothing is shipped and no alert rule is evaluated; fix it and start again";
-                    notices.add(Level::Error, format!("{reason}; {advice}"));
+                    notices.add(Level::Error, format!("{reason}; {NOT_STARTED}"));
                     publish_view_only(&status, reason, &notices);
                     stop.cancelled().await;
                     return;
@@ -151,7 +154,7 @@ async fn work(
     drained
 }
 
-/// Publishes the status where no engine, and so no status board, is running.
+/// Publishes the status if the engine, and therefore the status board, is not running.
 fn publish_view_only(status: &watch::Sender<Arc<Status>>, reason: &str, notices: &Notices) {
     let engine = EngineState::ViewOnly { reason: reason.to_owned() };
     let status_of = |old: &Status| Status { engine, notices: notices.all(), ..old.clone() };

@@ -1,5 +1,5 @@
-//! Combines the statuses of files, sinks and rules into one [`Status`]. Wakes up only after a change, and reads only
-//! the files that changed.
+//! Combines the statuses of files, sinks and rules and the notices into one [`Status`]. Wakes up only after a change,
+//! and updates only the files that changed. Also keeps the list of notices.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,7 +15,7 @@ use crate::event::status::{EngineState, Notice, RuleStatus, SinkStatus};
 use crate::event::{FileList, Level, Status};
 use crate::follow::{ChangeSet, Log};
 
-/// Most notices kept; older ones are dropped.
+/// Maximum number of notices kept; older ones are dropped.
 const MAX_NOTICES: usize = 100;
 /// Name of this part in failure messages.
 pub const PART: &str = "status";
@@ -61,14 +61,14 @@ impl Notices {
         self.list(level, text);
     }
 
-    /// Writes a line to standard error only.
+    /// Writes a line to the console (standard error) only; does nothing if there is a screen.
     pub fn say(&self, level: Level, text: &str) {
         if let Some(console) = self.console.get() {
             console.say(level, text);
         }
     }
 
-    /// Adds a notice to the list only; standard error shows it in another form.
+    /// Adds a notice to the list only, for one that standard error shows in another form.
     pub fn list(&self, level: Level, text: String) {
         let mut list = self.lock();
         if list.len() == MAX_NOTICES {
@@ -83,13 +83,13 @@ impl Notices {
         self.lock().iter().cloned().collect()
     }
 
-    /// Usable after a panic elsewhere: the list is consistent at any moment.
+    /// Can be locked even after a panic elsewhere: the list is consistent at any moment.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Notice>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The status sources of sinks and rules; replaced after a reload.
+/// The channels that deliver the statuses of sinks and rules; replaced after a reload.
 #[derive(Clone, Debug)]
 pub struct StatusSources {
     pub sinks: Vec<watch::Receiver<SinkStatus>>,
@@ -124,7 +124,7 @@ impl StatusBoard {
         let mut parts = supervisor.changes();
         let mut sources = self.sources.borrow_and_update().clone();
         loop {
-            // After any wake-up, so that no outdated set of sources is published.
+            // Checked after every wake-up, so that no outdated set of sinks and rules is published.
             if self.sources.has_changed().unwrap_or(false) {
                 sources = self.sources.borrow_and_update().clone();
             }
@@ -142,7 +142,7 @@ impl StatusBoard {
             }
             tokio::time::sleep(INTERVAL).await;
         }
-        // Sources that changed at the last moment.
+        // Includes changes of the last moment.
         sources = self.sources.borrow_and_update().clone();
         self.update_files(&log.take(), &mut files);
         self.publish(&files, &mut sources);
@@ -194,7 +194,7 @@ impl StatusBoard {
     }
 }
 
-/// Never returns if there are no sinks, or all senders are gone.
+/// Waits until the status of a sink has changed. Never returns if there are no sinks, or all of them have ended.
 async fn any_changed(
     sinks: &mut [watch::Receiver<SinkStatus>],
 ) -> Result<(), watch::error::RecvError> {

@@ -1,4 +1,4 @@
-//! Opens the archive directory for writing: creates it, checks it, and handles damage.
+//! Prepares the archive directory for writing: creates it, checks it, and handles damage. A reader uses the same check.
 //!
 //! A damaged archive is never deleted or written to: it is set aside under another name, and a new one is created,
 //! which is then filled from the events that are still in the logs.
@@ -45,8 +45,8 @@ pub(super) fn prepare(directory: &Path, now: Timestamp) -> Result<Option<String>
         fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(unusable)?;
     }
     Ok(Some(format!(
-        "the archive in {} is damaged ({reason}); it is kept as {}, and a new one is filled from \
-         what the logs still hold",
+        "the archive in {} is damaged ({reason}); it is kept as {}, and a new one is filled with \
+         the events that the logs still hold",
         directory.display(),
         aside.display()
     )))
@@ -91,10 +91,12 @@ pub(super) fn inspect(directory: &Path) -> Result<Inspection, ArchiveError> {
     }
 }
 
+/// The result of a failed check.
 enum OpenError {
     Damaged(String),
+    /// Written by a newer logwarden, in this format version.
     Newer(u32),
-    /// Not damage: a permission, too many open files.
+    /// Not damage, but for example a missing permission or too many open files.
     Other(Cause),
 }
 
@@ -107,7 +109,7 @@ impl From<TantivyError> for OpenError {
             }
             _ => return OpenError::Damaged(error.to_string()),
         };
-        // An error of the system has a number; one from tantivy's parsers has none.
+        // An error of the operating system has a number; one from tantivy's parsers has none.
         match source.raw_os_error() {
             Some(_) if source.kind() != ErrorKind::NotFound => OpenError::Other(error.into()),
             _ => OpenError::Damaged(error.to_string()),

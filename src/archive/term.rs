@@ -1,12 +1,13 @@
-//! Encodes leaves as terms: the only place that defines how a field's value is indexed.
+//! Encodes the fields of an event (JSON leaves) as index terms: the only place that defines how a field's value is
+//! indexed.
 //!
-//! A term is the leaf's name in the form in which names are compared, a NUL, one byte for the kind of value, and the
-//! value:
+//! A term is the field's name in canonical form ([`FieldName::canonical`]), a NUL, one byte for the kind of value, and
+//! the value:
 //!
-//! | byte | value | of |
+//! | byte | value | used for |
 //! |---|---|---|
 //! | `t` | the text in simple lower case | all texts except those under `n` |
-//! | `n` | f64, 8 bytes that sort like numbers | whole numbers that are written as Rust formats them |
+//! | `n` | f64, 8 bytes that sort like numbers | whole numbers of at most 15 digits, written as Rust formats them |
 //! | `m` | the same | all other numbers, in addition to their text |
 //! | `i` | 16 bytes, IPv4 as `::ffff:a.b.c.d` | addresses, in addition to their text |
 //!
@@ -17,7 +18,7 @@ use crate::query::token::{lower, lower_text};
 use crate::query::value::{address, number};
 use crate::query::{Bound, FieldName};
 
-/// The kind of value.
+/// The kind of value, with its byte in the term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -27,10 +28,10 @@ pub enum Kind {
     Text = b't',
 }
 
-/// A name in a query has at most 4,096 characters: a longer name cannot be searched for.
+/// Longest name indexed, in bytes. A name in a query has at most 4,096 characters: a longer one cannot be searched for.
 const LONGEST_NAME: usize = 4 * 4096;
 
-/// Calls `each` with every term for one text of the leaf at `path`. `buffer` is scratch space.
+/// Calls `each` with every term for one value, given as text, of the field at `path`. `buffer` is scratch space.
 pub fn each_term(path: &str, text: &str, buffer: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
     let mut under = |name: &str, as_is: bool| {
         buffer.clear();
@@ -94,7 +95,7 @@ fn value_terms(text: &str, buffer: &mut Vec<u8>, each: &mut dyn FnMut(&[u8])) {
     each(buffer);
 }
 
-/// Whether [`whole_text`] gives exactly this text, so that the text itself need not be indexed.
+/// Whether [`whole_text`] of this number gives exactly this text, so that the text itself need not be indexed.
 pub fn is_whole(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number).as_bytes();
     digits.len() <= 15 && number != "-0" && digits.iter().all(u8::is_ascii_digit)
@@ -105,7 +106,7 @@ pub fn whole_text(number: f64) -> String {
     format!("{number}")
 }
 
-/// Eight bytes in the order of numbers; −0 equals 0.
+/// Eight bytes that sort like the numbers; −0 equals 0.
 pub fn number_bytes(number: f64) -> [u8; 8] {
     let bits = (number + 0.0).to_bits();
     let sortable = if bits >> 63 == 0 { bits ^ (1 << 63) } else { !bits };
@@ -119,7 +120,7 @@ pub fn number_of(bytes: &[u8]) -> Option<f64> {
     Some(f64::from_bits(bits))
 }
 
-/// The term of a text in the field with this name.
+/// The term of this text in the field with this name.
 pub fn of_text(name: &FieldName, text: &str) -> Vec<u8> {
     let mut term = prefix_of(name, Kind::Text);
     term.extend_from_slice(lower_text(text).as_bytes());

@@ -24,7 +24,7 @@ pub fn line(text: impl Display) {
     text_as_is(format!("{text}\n"));
 }
 
-/// Writes `text` without a line end: a question whose answer is typed after it.
+/// Writes `text` without a line end, for example a question whose answer is typed after it.
 pub fn text_as_is(text: impl Display) {
     match TAKER.get() {
         Some(taker) => taker(text.to_string()),
@@ -32,7 +32,7 @@ pub fn text_as_is(text: impl Display) {
     }
 }
 
-/// For the thread that writes for all others: waits until the text is written.
+/// Writes `text` itself, not through the [`Taker`], and waits until it is written: for the thread of the `Taker`.
 pub fn write_now(text: &str) {
     write_to(&mut io::stderr(), text);
 }

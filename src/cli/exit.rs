@@ -9,7 +9,7 @@ use crate::base::{sanitize, stderr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Done = 0,
-    /// `search`: nothing was found. `--once`: something could not be delivered.
+    /// The command failed. `search`, `find`: nothing was found. `--once`: something could not be delivered.
     Failed = 1,
     /// Wrong usage or configuration.
     Usage = 2,
@@ -60,7 +60,7 @@ fn message_line(text: impl Display) -> String {
     format!("logwarden: {}", sanitize::line(&text.to_string()))
 }
 
-/// The reader of standard output has closed it: that counts as success.
+/// Whether the reader of standard output has closed it, which counts as success.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause

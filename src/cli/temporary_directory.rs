@@ -11,7 +11,7 @@ pub struct TemporaryDirectory(PathBuf);
 impl TemporaryDirectory {
     /// Mode 0700, under the system's directory for temporary files.
     pub fn new(purpose: &str) -> anyhow::Result<TemporaryDirectory> {
-        // A random name: another user cannot have created it before.
+        // The name is random, so that no other user can create it in advance.
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(std::io::Error::from)?;
         let name = format!("logwarden-{purpose}-{:016x}", u64::from_ne_bytes(random));

@@ -1,7 +1,8 @@
-//! Reads settings from layers: trees of values with their locations.
+//! Reads settings from layers: files, environment variables and arguments.
 //!
-//! Each layer is parsed into a tree; the trees are merged and then read once by [`Section`]. The keys requested from a
-//! section *are* the list of known keys. All problems are reported at once, with location and suggestion.
+//! Each layer is parsed into a tree of values with their locations; the trees are merged and then read once by
+//! [`Section`]. The keys requested from a section *are* the list of known keys. All problems are reported at once, with
+//! location and suggestion.
 
 mod layer;
 mod location;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Cuts(Arc<Vec<u64>>);
 
 impl Cuts {
-    /// `at` must be greater than all existing cuts.
+    /// Adds a cut at `at`, which must be greater than all existing cuts.
     pub fn push(&mut self, at: u64) {
         debug_assert!(self.last().is_none_or(|last| *last < at));
         Arc::make_mut(&mut self.0).push(at);

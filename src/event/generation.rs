@@ -1,4 +1,5 @@
-//! Generations (the content of a file from its creation to its truncation or deletion): identities, marks, cursors.
+//! The types that describe a generation (the content of a file from its creation to its truncation or deletion):
+//! identity, mark, formats, day marks, cursor.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use super::id_key::IdKey;
 
 pub type SourceName = Arc<str>;
 
-/// A followed file in this process: a label for screens and maps, assigned anew at every start.
+/// The number of a followed file within this process, assigned anew at every start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileId(pub u32);
 
-/// The permanent name of a generation: a keyed hash of its [`Identity`].
+/// The permanent id of a generation: a keyed hash of its [`Identity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GenerationId(pub u64);
@@ -109,18 +110,18 @@ pub struct Cursor {
     pub offset: u64,
 }
 
-/// The progress of a consumer that stores its own cursors in one generation, with the data to recognise that
+/// The progress, in one generation, of a consumer that stores its own cursors, with the data to recognise that
 /// generation if the state is lost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     pub cursor: Cursor,
-    /// `None` if the state did not know it when the cursor was stored.
+    /// `None` if the state did not know the generation when the cursor was stored.
     pub identity: Option<Identity>,
     /// The mark of the generation at that time; offset 0 means unknown.
     pub mark: Mark,
 }
 
-/// Serialises a path as bytes, because a path need not be valid text.
+/// Serialises a path as text, or as bytes if it is not valid UTF-8.
 pub mod path_bytes {
     use super::PathBuf;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

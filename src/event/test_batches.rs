@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Batch, Decode, Flags, Generation, GenerationId, IdKey, Identity, Part, Record, Value};
 use crate::base::Timestamp;
 
-/// Parses `name=value` words; a value that begins with a digit, `[` or `{` is JSON; `message=` is the message.
+/// A format that parses `name=value` words; `null` and values that begin with a digit, `[` or `{` are JSON; `message=`
+/// is the message.
 #[derive(Debug)]
 pub struct Pairs;
 
@@ -28,7 +29,7 @@ impl Decode for Pairs {
     }
 }
 
-/// The whole record is the message.
+/// A format in which the whole record is the message.
 #[derive(Debug)]
 pub struct Lines;
 
@@ -42,7 +43,7 @@ impl Decode for Lines {
     }
 }
 
-/// One record, at offset 0 of `/var/log/app.log`.
+/// A batch of one record, at offset 0 of `/var/log/app.log`, in the format [`Pairs`].
 pub fn batch(text: &str, service: Option<&str>) -> Batch {
     let identity = Identity { inode: 1, birth: 0, head_len: 0, head_hash: 0, ordinal: 0 };
     let generation = Generation {

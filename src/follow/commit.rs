@@ -1,4 +1,5 @@
-//! Commits changed rows, then publishes their content: nothing is published that a restart would not know.
+//! Commits the follower's changed rows to the state, then publishes their content to readers: nothing is published that
+//! would be unknown after a restart.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,7 @@ use crate::event::{Generation, Level};
 const MAX_ATTEMPTS: u32 = 10;
 
 impl Follower {
+    /// Commits if rows have changed and their deadline is reached, or at once for a file that waits to be published.
     pub fn persist_when_due(&mut self) {
         let Some(store) = self.shared.store.get() else { return };
         let failing = self.shared.board.has(&Topic::State);
@@ -62,7 +64,8 @@ impl Follower {
         true
     }
 
-    /// `--once` does not wait forever for a state that cannot be written: nothing is read, and the failure is reported.
+    /// `--once` does not wait forever for a state that cannot be written: it ends without reading, and all files are
+    /// reported as not read.
     fn give_up_for_once(&mut self) {
         let hopeless = self.pending.failures >= MAX_ATTEMPTS;
         if self.shared.config.once && self.pending.publishes_first_pass && hopeless {
@@ -85,7 +88,7 @@ fn publish_generation(shared: &Shared, tracked: &mut Tracked) {
         host: shared.config.host.clone(),
         key: shared.config.key,
     });
-    // Compressed files and kept rests of deleted files are never appended to.
+    // Compressed files, and copies of the rest of a deleted file, are never appended to.
     let ended = tracked.compressed.is_some() || tracked.place().is_none() || row.is_short();
     let history = if ended { u64::MAX } else { tracked.existing_bytes };
     tracked.handle.update(|known| {

@@ -14,7 +14,8 @@ use crate::base::timed_fs;
 use crate::event::FileKey;
 use crate::state::{DirectoryIdentity, GenerationRow};
 
-/// The directory of a file, for the row with its path; `None` if it cannot be read.
+/// The directory that contains the file (`real` is its path without links), to be stored in the row of its generation.
+/// The stored path is empty if it is the directory of `path`, which the row has anyway. `None` if it cannot be read.
 pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<DirectoryIdentity> {
     let directory = directory_of(real);
     let found = timed_fs::metadata(directory).ok()?;
@@ -23,7 +24,7 @@ pub(in crate::follow) fn home_of(real: &Path, path: &Path) -> Option<DirectoryId
     Some(DirectoryIdentity { directory, device: found.dev(), key: identity::key_of(&found) })
 }
 
-/// The directory in which the file of a generation was.
+/// The directory in which the file of a generation was, according to its row.
 #[derive(PartialEq, Eq, Hash)]
 pub(in crate::follow) struct RecordedDirectory<'a> {
     pub directory: &'a Path,
@@ -43,7 +44,7 @@ impl<'a> RecordedDirectory<'a> {
         RecordedDirectory { directory, device: home.device, key: Some(home.key) }
     }
 
-    /// The same directory exists, and is not just an empty mount point: a file that is not in it has been deleted.
+    /// Whether the same directory exists, and not just an empty mount point: a file missing from it has been deleted.
     fn exists(&self, listings: &mut Listings) -> bool {
         let is_same = |found: Metadata| {
             found.dev() == self.device || self.key == Some(identity::key_of(&found))
@@ -55,7 +56,7 @@ impl<'a> RecordedDirectory<'a> {
     }
 }
 
-/// Directories that were already checked.
+/// The results for directories that were already checked.
 #[derive(Default)]
 pub(in crate::follow) struct DirectoryChecks<'a> {
     known: HashMap<RecordedDirectory<'a>, bool>,

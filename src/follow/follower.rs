@@ -29,10 +29,11 @@ use crate::event::{FileId, FileKey, IdKey};
 /// Name of this thread in failure messages.
 pub(in crate::follow) const PART: &str = "file follower";
 
+/// The data of the follower thread; its steps are methods in the files of this directory.
 pub(in crate::follow) struct Follower {
     pub shared: Arc<Shared>,
     pub sources: Vec<Arc<SourceConfig>>,
-    /// Per source: it has been started for the first time.
+    /// For each source: whether this is its first start, according to the state.
     pub fresh: Vec<bool>,
     pub catalog: Catalog,
     pub schedule: Schedule,
@@ -59,10 +60,10 @@ pub(in crate::follow) enum Phase {
     Following { since: Duration },
 }
 
-/// Files that need a certain step.
+/// Files that wait for a certain step of the follower.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Work {
-    /// Undecided files about which there is new information.
+    /// Files not identified yet, about which there is new information.
     pub to_identify: BTreeSet<FileId>,
     /// Files in which a reader has reached a record that is still open.
     pub open_records: BTreeSet<FileId>,
@@ -70,7 +71,7 @@ pub(in crate::follow) struct Work {
     pub rescuing: BTreeSet<FileId>,
     /// Files that have grown since the last sweep.
     pub grown: BTreeSet<FileId>,
-    /// Number of the latest check that was requested and has started.
+    /// Number of the latest requested check that has started.
     pub check_request: u64,
 }
 
@@ -86,15 +87,15 @@ impl Work {
 /// Results of the last scans.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct ScanState {
-    /// The last scan could read every directory and path.
+    /// Whether the last scan could read every directory and path.
     pub is_complete: bool,
-    /// At least one path is a symbolic link.
+    /// Whether at least one path is a symbolic link.
     pub has_links: bool,
     /// Start of the last scan.
     pub last_scan: Option<Timestamp>,
     /// Directories in which files of the sources were found or are expected.
     pub directories: BTreeSet<PathBuf>,
-    /// Times of these directories, and of those to which links lead, just before they were listed.
+    /// File times of these directories, and of those to which links lead, just before they were listed.
     pub directory_times: DirectoryTimes,
     /// Followed files that no source path leads to.
     pub unlisted: Vec<FileId>,
@@ -149,7 +150,7 @@ impl Follower {
         loop {
             let hints = self.shared.waker.wait(self.time_to_next_pass());
             if hints.stop {
-                // Findings that readers reported last are shown before the thread ends.
+                // The last reports of readers are shown before the thread ends.
                 for id in hints.files {
                     self.report_holes(id);
                     self.report_truncated_records(id);
@@ -166,7 +167,7 @@ impl Follower {
         let known = self.phase != Phase::BeforeState;
         if known {
             self.rescue_all();
-            // Losses that readers have just found.
+            // Includes losses that readers have just found.
             self.catalog.ids().into_iter().for_each(|id| self.record_loss(id));
         }
         self.persist();
@@ -272,7 +273,7 @@ impl Follower {
         }
     }
 
-    /// Handles a finding of a reader that only the follower may evaluate.
+    /// Evaluates the reports of a file's readers: mismatches, misfits, holes, truncated records, losses, open records.
     fn handle_reader_report(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         if tracked.handle.open_record().is_some() {

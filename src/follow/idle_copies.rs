@@ -16,7 +16,7 @@ use super::notices::{self, Topic};
 use super::unpacker::{CompressedFile, Progress};
 use crate::event::{FileId, Level};
 
-/// A copy is kept for this long after the last read: a reader that has just begun may continue.
+/// A copy is kept for this long after the last read, because its reader may continue.
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
 impl Follower {
@@ -42,13 +42,13 @@ impl Follower {
         }
     }
 
-    /// Frees one copy for a file that waits for space. `false`: no copy has been read by all.
+    /// Frees one copy, for a file that waits for space. `false`: every copy is still needed.
     pub fn free_any_copy(&mut self) -> bool {
         let ids = self.catalog.needing_attention();
         ids.into_iter().any(|id| self.free_copy(id))
     }
 
-    /// Frees the copy if it is not needed.
+    /// Frees the copy unless it is still needed; `true` if it was freed.
     fn free_copy(&mut self, id: FileId) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let (Some(compressed), Some(row)) = (&tracked.compressed, &tracked.row) else {
@@ -76,7 +76,7 @@ impl Follower {
         true
     }
 
-    /// As [`Follower::check_compressed`], for an idle copy.
+    /// Like [`Follower::check_compressed`], but for an idle copy.
     pub fn check_idle_copy(&mut self, id: FileId, compressed: &Arc<CompressedFile>) -> bool {
         let now = self.now();
         let original = match compressed.original.metadata() {
@@ -141,7 +141,7 @@ impl Follower {
     }
 }
 
-/// A reader waits for the idle copy.
+/// Whether a reader waits until the idle copy is unpacked again.
 pub(in crate::follow) fn has_waiting_reader(
     tracked: &Tracked,
     compressed: &CompressedFile,
@@ -150,7 +150,7 @@ pub(in crate::follow) fn has_waiting_reader(
     tracked.handle.is_idle() && (is_unpacking || tracked.handle.users.is_unpacking_requested())
 }
 
-/// A reader, perhaps without a cursor in the state, has read a part of it.
+/// Whether a reader, which may have no cursor in the state, has read only a part of it.
 fn is_partly_read(tracked: &Tracked) -> bool {
     let handed = tracked.handle.decode_state().handed_out;
     handed > 0 && tracked.row.as_ref().is_some_and(|row| handed < row.mark.offset)

@@ -29,11 +29,12 @@ pub(in crate::follow) const BIRTH_TIME_RESOLUTION: Duration = Duration::from_mil
 /// Coarsest resolution of file times (FAT).
 const FILE_TIME_RESOLUTION: Duration = Duration::from_secs(2);
 
-/// Tests whether an open file has the searched content.
+/// Tests whether an open file has the content that is searched for.
 pub(in crate::follow) type ContentTest<'a> = &'a dyn Fn(&Follower, &File) -> bool;
 
 impl Follower {
-    /// The source that a generation belongs to now: the one with its name if that matches its path, else any that does.
+    /// The index of the source to which a generation belongs now: the source named in its row if that matches its path,
+    /// otherwise the first that does.
     pub fn source_of(&self, row: &GenerationRow) -> Option<usize> {
         let matches = |source: &Arc<SourceConfig>| {
             [&row.path, &row.first_path].into_iter().any(|path| discover::means(source, path))
@@ -43,7 +44,8 @@ impl Follower {
         by_name.or_else(|| self.sources.iter().position(matches))
     }
 
-    /// Assigns generations without an open file to the sources that match them now, even if those have new names.
+    /// Assigns generations without an open file to the sources that match them now; records those that no source
+    /// matches.
     pub fn assign_rows_to_sources(&mut self) {
         let rows: Vec<GenerationRow> = self.shared.without_file().values().cloned().collect();
         let mut orphans = HashSet::new();
@@ -84,10 +86,10 @@ impl Follower {
         self.find_reused_files();
         for (source, row) in &rows {
             let found = self.catalog.by_file_key(row.file_key()).is_some_and(|tracked| {
-                let bears_mark = |file: Arc<File>| {
+                let has_mark = |file: Arc<File>| {
                     matches_mark(&file, row.last_mark(), self.key()).unwrap_or(true)
                 };
-                !tracked.handle.is_idle() && tracked.file().is_none_or(bears_mark)
+                !tracked.handle.is_idle() && tracked.file().is_none_or(has_mark)
             });
             if !found {
                 let fits = |follower: &Follower, file: &File| follower.holds_generation(file, row);
@@ -103,7 +105,7 @@ impl Follower {
         self.find_files_created_meanwhile();
     }
 
-    /// The file has the head and the mark of the generation.
+    /// Whether the file has the head and the mark of the generation.
     pub fn holds_generation(&self, file: &File, row: &GenerationRow) -> bool {
         Head::read(file).is_ok_and(|head| head.matches(&row.identity, self.key()))
             && matches_mark(file, row.last_mark(), self.key()).unwrap_or(false)
@@ -167,8 +169,9 @@ impl Follower {
         }
     }
 
-    /// Opens files that may hold the rest of this generation: with a rotated name, and written since then. A compressed
-    /// file is opened in any case: its content is known only after unpacking.
+    /// Opens files that may hold the rest of this generation: those with a rotated name that were changed after `since`
+    /// and whose content passes `fits`. Of a compressed file the content is known only after unpacking, so it is opened
+    /// without that test.
     pub fn open_candidates(
         &mut self,
         source: usize,
@@ -248,7 +251,7 @@ impl Follower {
         found
     }
 
-    /// Opens rotated copies of generations that are known only from sinks' positions.
+    /// Opens rotated copies of generations that are known only from the positions that sinks store.
     fn find_copies_for_positions(&mut self) {
         let only: Vec<_> = self
             .catalog

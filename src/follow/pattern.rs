@@ -7,12 +7,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The name contains a wildcard.
+/// Whether the name contains a wildcard.
 pub fn is_pattern(name: &[u8]) -> bool {
     memchr::memchr3(b'*', b'?', b'[', name).is_some()
 }
 
-/// The whole path matches, component by component; `**` matches any number of directories.
+/// Whether the whole path matches, component by component; `**` matches any number of directories.
 pub fn matches_path(pattern: &Path, path: &Path) -> bool {
     let components = |path: &Path| path.components().map(|c| c.as_os_str().to_owned()).collect();
     let (pattern, path): (Vec<OsString>, Vec<OsString>) = (components(pattern), components(path));
@@ -29,7 +29,7 @@ fn matches_components(pattern: &[OsString], path: &[OsString]) -> bool {
     is_match && matches_components(rest, below)
 }
 
-/// The whole name matches.
+/// Whether the whole name matches.
 pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
         return false;
@@ -64,7 +64,7 @@ fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
     }
 }
 
-/// A set without a closing bracket is a literal bracket.
+/// As [`match_one`], for a set. Without a closing bracket it is a literal bracket.
 fn match_set(pattern: &[u8], byte: u8) -> Option<usize> {
     let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
     let first = if negated { 2 } else { 1 };

@@ -1,13 +1,14 @@
-//! The state that decoding one generation keeps between two reads.
+//! The data that the decoding of one generation keeps between two reads.
 
 use std::collections::VecDeque;
 
 use crate::base::Timestamp;
 
-/// Number of offsets for which the context is kept.
+/// Number of offsets for which a [`CarriedContext`] is kept.
 const REMEMBERED: usize = 64;
 
-/// Guarded by one lock per generation, so that consumers at nearby offsets decode the bytes only once.
+/// The decoding state of one generation, behind one lock, so that consumers at nearby offsets decode the bytes only
+/// once.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct DecodeState {
     /// The highest offset up to which batches were handed out.
@@ -16,10 +17,11 @@ pub(in crate::follow) struct DecodeState {
     pub misfits: u32,
     /// The range [from, to) holds no line end, so that a growing line is not scanned again from its beginning.
     pub unfinished: Option<(u64, u64)>,
+    /// The context before the record at each offset; oldest entry first.
     carried: VecDeque<(u64, CarriedContext)>,
 }
 
-/// The part of a context that one record passes to the next.
+/// The part of a [`Context`](crate::format::Context) that one record passes to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::follow) struct CarriedContext {
     pub last: Option<Timestamp>,

@@ -1,26 +1,27 @@
-//! Schedules the scans, sweeps and expiry of the follower thread. All times are uptimes.
+//! Decides when the follower thread scans (searches the directories for files), sweeps (works on files that need
+//! attention) and expires rows. All times are uptimes.
 
 use std::time::Duration;
 
-/// Between two sweeps while a file was written recently.
+/// Time between two sweeps while a file was written recently.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 /// Longest time between two sweeps, and until a stop request is noticed.
 pub(in crate::follow) const MAX_SLEEP: Duration = Duration::from_secs(1);
-/// Between two scans, with watched directories and with polling.
+/// Shortest time between two scans, with watched directories and with polling, and longest for slow scans.
 const SCAN_WATCHED: Duration = Duration::from_secs(1);
 const SCAN_POLLED: Duration = Duration::from_millis(250);
 const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(5);
-/// Between two complete scans, which ignore directory times, if all directories are on local file systems.
+/// Time between two complete scans, which ignore directory times, if all directories are on local file systems.
 const COMPLETE_SCAN_LOCAL: Duration = Duration::from_secs(10);
-/// How often the absence of generations is counted.
+/// Time between two checks for generations whose files have been missing for long.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Schedule {
     next_scan: Duration,
-    /// Until then a scan may rely on directory times, unless a complete one is requested.
+    /// Until this time a scan may rely on directory times, unless a complete one is requested.
     next_complete_scan: Duration,
-    /// A hint can bring the scan forward to this time.
+    /// A hint can bring the next scan forward to this time at the earliest.
     earliest_scan: Duration,
     next_sweep: Duration,
     next_expiry: Duration,
@@ -31,22 +32,23 @@ impl Schedule {
         now >= self.next_scan
     }
 
-    /// A hint reported that names appeared, disappeared or changed.
+    /// Schedules a scan after a hint that names appeared, disappeared or changed.
     pub fn hint_scan(&mut self) {
         self.scan_at(self.earliest_scan);
     }
 
+    /// Schedules a complete scan at this time, unless a scan is due earlier, which is then complete.
     pub fn scan_at(&mut self, when: Duration) {
         self.next_scan = self.next_scan.min(when);
         self.require_complete_scan();
     }
 
-    /// The next scan must find files again, or new ones, so it ignores directory times.
+    /// Makes the next scan ignore directory times, because it must find files again, or new ones.
     pub fn require_complete_scan(&mut self) {
         self.next_complete_scan = Duration::ZERO;
     }
 
-    /// All paths must be scanned, whatever the directory times say.
+    /// Whether all paths must be scanned, regardless of directory times.
     pub fn scan_must_be_complete(&self, now: Duration) -> bool {
         now >= self.next_complete_scan
     }
@@ -59,7 +61,7 @@ impl Schedule {
         self.earliest_scan = now + took;
     }
 
-    /// Records a complete scan. `local`: notify and times report every change in all directories.
+    /// Records a complete scan. `local`: notifications and directory times show every change in all directories.
     pub fn record_complete_scan(&mut self, now: Duration, local: bool) {
         self.next_complete_scan = now + if local { COMPLETE_SCAN_LOCAL } else { MAX_SCAN_INTERVAL };
     }
@@ -73,8 +75,8 @@ impl Schedule {
     }
 
     /// Records a finished sweep. `next_check`: when the next file is due.
-    pub fn record_sweep(&mut self, now: Duration, next_look: Option<Duration>) {
-        let next = next_look.unwrap_or(now + MAX_SLEEP);
+    pub fn record_sweep(&mut self, now: Duration, next_check: Option<Duration>) {
+        let next = next_check.unwrap_or(now + MAX_SLEEP);
         self.next_sweep = next.clamp(now + SWEEP_INTERVAL, now + MAX_SLEEP);
     }
 

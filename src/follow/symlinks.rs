@@ -20,8 +20,8 @@ pub fn chain(path: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The names are related by rotation (see [`rotated_names::is_related`]), or `other` is related to a link target of
-/// `log`.
+/// Whether the names are related by rotation (see [`rotated_names::is_related`]), or `other` is related to the target
+/// of a link on the way from `log`.
 pub fn are_related(log: &Path, other: &Path) -> bool {
     rotated_names::is_related(log, other)
         || chain(log).iter().skip(1).any(|path| rotated_names::is_related(path, other))

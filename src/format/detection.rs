@@ -23,7 +23,7 @@ const FORMATS: [(&str, Make); 8] = [
     ("plain", |_| Arc::new(plain::Plain)),
 ];
 
-/// A vote is settled with this many lines or bytes.
+/// With this many lines or bytes the result of a vote is final (settled).
 const ENOUGH_LINES: usize = 100;
 const ENOUGH_BYTES: usize = 64 << 10;
 
@@ -46,14 +46,15 @@ pub fn plain() -> Arc<dyn Format> {
 pub struct Vote {
     pub format: Arc<dyn Format>,
     pub parameters: Vec<u8>,
-    /// The sample contained 100 lines or 64 KiB.
+    /// The sample contained 100 lines or 64 KiB, so the result is final.
     pub settled: bool,
 }
 
 /// Detects the format of the first 100 non-empty lines or 64 KiB of `sample`.
 ///
-/// Lines that can only continue a record do not vote. A format wins with 60 % of the other lines, or, if it joins
-/// lines, if it matches the beginning of the first record and at least a tenth of the lines.
+/// Lines that can only continue a record do not vote. A format wins if it fits 60 % of the other lines, exactly or at
+/// least as a frame; a format that joins lines also wins if it fits the first of them and at least a tenth of them.
+/// Otherwise the format is `plain`.
 pub fn detect(sample: &[u8]) -> Vote {
     let lines = Lines::of(sample);
     let settled = lines.settled;
@@ -78,7 +79,7 @@ pub fn detect(sample: &[u8]) -> Vote {
     vote(plain())
 }
 
-/// The lines of a sample.
+/// The non-empty lines of a sample.
 struct Lines<'a> {
     lines: Vec<&'a [u8]>,
     settled: bool,

@@ -1,5 +1,5 @@
-//! `YYYY-MM-DD HH:MM:SS [LEVEL] message` and similar layouts: log4j, logback, Spring, .NET, Go, glog and klog, Rust's
-//! `env_logger` and `tracing`, Android, and others with the time first.
+//! The format `generic`: `YYYY-MM-DD HH:MM:SS [LEVEL] message` and similar layouts of log4j, logback, Spring, .NET, Go,
+//! glog and klog, Rust's `env_logger` and `tracing`, Android, and others with a time at the beginning of the line.
 //!
 //! A line without a time belongs to the record before it.
 
@@ -45,6 +45,7 @@ impl Format for Generic {
     }
 }
 
+/// The time and level in a header, as the head of a record.
 pub fn head(header: Option<header::Header>, context: &Context) -> Head {
     let Some(header) = header else { return Head::default() };
     Head {

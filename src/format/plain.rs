@@ -1,4 +1,5 @@
-//! Lines without a known format: each line is an event, together with the indented lines and stack trace after it.
+//! The format `plain`, for lines without a known format: each line is an event, together with the indented lines and
+//! the stack trace after it.
 
 use super::multiline::{Trace, is_continuation, is_separate};
 use super::text::lossy;
@@ -27,7 +28,7 @@ impl Format for Plain {
         Joins::Lines
     }
 
-    /// Never certain: an unindented line may belong to a trace before it.
+    /// Certain only for a JSON object: any other unindented line may belong to a trace before it.
     fn begins(&self, line: &[u8]) -> bool {
         line.starts_with(b"{\"")
     }

@@ -1,4 +1,4 @@
-//! Basic functions on lines of bytes.
+//! Basic functions on the bytes of lines and records, for all formats.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ pub fn without_line_end(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Only white space, or empty.
+/// Whether the line is empty or only white space.
 pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(u8::is_ascii_whitespace)
 }
 
-/// The first line of a record.
+/// The first line of a record, without its line end.
 pub fn first_line(text: &[u8]) -> &[u8] {
     match memchr::memchr(b'\n', text) {
         Some(end) => without_line_end(&text[..=end]),
@@ -39,7 +39,7 @@ pub fn nul_run(bytes: &[u8]) -> usize {
     passed + bytes[passed..].iter().take_while(|byte| **byte == 0).count()
 }
 
-/// The length of a hole at the beginning of `bytes`. A single NUL is not a hole: it may be half a code unit.
+/// The length of a hole at the beginning of `bytes`. A single NUL is not a hole: it may be half a UTF-16 unit.
 pub fn leading_hole(bytes: &[u8]) -> usize {
     match nul_run(bytes) {
         1 => 0,

@@ -17,7 +17,7 @@ pub enum Target {
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    #[error("cannot open {} for writing; check that its directory exists and is writable", path.display())]
+    #[error("cannot open {} for writing; check the permissions of the file and its directory", path.display())]
     Open {
         path: PathBuf,
         #[source]
@@ -57,7 +57,8 @@ struct Open {
 }
 
 impl Output {
-    /// `monthly`: one file per month in a directory, also if the directory does not exist yet.
+    /// An existing directory always gets one file per month; with `monthly`, any path without an extension is such a
+    /// directory, created if it does not exist.
     pub fn new(target: Target, monthly: bool, rotate: Option<u64>, zone: TimeZone) -> Self {
         let is_directory = matches!(&target, Target::Path(path) if path.is_dir());
         let names_directory = matches!(&target, Target::Path(path) if path.extension().is_none());
@@ -88,7 +89,8 @@ impl Output {
         Ok(true)
     }
 
-    /// Renames the file if it has reached the rotation size. Called between two lines.
+    /// Renames the open file if it has reached the rotation size; the next write creates a new one. Called between two
+    /// lines.
     pub fn rotate_if_due(&mut self) -> Result<(), GenerateError> {
         match &self.open {
             Some(open) if self.rotate.is_some_and(|most| open.size >= most) => {}
@@ -115,7 +117,7 @@ impl Open {
     }
 }
 
-/// The next free name of `app.log.1`, `app.log.2`, …: existing files are never replaced.
+/// The first unused name of `app.log.1`, `app.log.2`, …: existing files are never replaced.
 fn free_name(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();
@@ -125,7 +127,7 @@ fn free_name(path: &Path) -> PathBuf {
     (1..).map(name).find(|name| !name.exists()).expect("there is always an unused number")
 }
 
-/// `logs_2021_Apr.txt`.
+/// The file name for the month of this time: `logs_2021_Apr.txt`.
 pub(super) fn month_file(time: Timestamp, zone: &TimeZone) -> String {
     let instant = jiff::Timestamp::from_nanosecond(time.0.into()).unwrap_or_default();
     instant.to_zoned(zone.clone()).strftime("logs_%Y_%b.txt").to_string()

@@ -1,4 +1,5 @@
-//! Writes the audit file: one JSON line per decryption (who, when, which key and field), appended and fsynced.
+//! Writes the audit file: a JSON line (who, when, which key and field) for each decrypted value, or for all values of
+//! one key and field together with their number; appended and fsynced.
 //!
 //! The file is readable by its user only. It never contains a decrypted value, not even as a part of a file name. It
 //! records decryptions by this program and does not prevent others: the keys also work without it.
@@ -18,9 +19,10 @@ use super::decryptor::{DecryptedValue, KeyAndField};
 use super::whole_words::WordReplacer;
 use crate::base::{Clock, rfc3339, with_causes};
 
-/// File name in the state directory.
+/// Name of the audit file in the state directory.
 pub const NAME: &str = "audit.jsonl";
 
+/// Appends to one audit file, on behalf of one person and component.
 #[derive(Debug)]
 pub struct Audit {
     path: PathBuf,
@@ -28,7 +30,7 @@ pub struct Audit {
     clock: Arc<dyn Clock>,
 }
 
-/// The person and the component that decrypt; the user id comes from the system.
+/// The person and the component that decrypt. The user id is not part of it: it is taken from the process.
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// The user name from the environment.
@@ -41,6 +43,7 @@ pub struct Actor {
 /// The location of the decrypted token.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenLocation<'a> {
+    /// The log file, or a description such as `archive`.
     pub file: &'a str,
     /// Start of its record in the file.
     pub offset: Option<u64>,
@@ -80,7 +83,7 @@ impl AuditError {
     }
 }
 
-/// The file name with these values replaced by `[sealed]`; `None`: it contains none of them.
+/// The file name with these decrypted values replaced by `[sealed]`; `None`: it contains none of them.
 pub fn without(file: &str, opened: &[DecryptedValue]) -> Option<String> {
     let names = opened.iter().filter(|one| file.contains(one.value.as_str()));
     let words = names.map(|one| (one.value.as_str(), SEALED));
@@ -138,8 +141,8 @@ impl Audit {
         place: TokenLocation<'_>,
     ) -> Result<(), AuditError> {
         let time = rfc3339::text(self.clock.now(), 3);
-        let (file, ends_torn) = self.open()?;
-        let mut text = if ends_torn { vec![b'\n'] } else { Vec::new() };
+        let (file, ends_incomplete) = self.open()?;
+        let mut text = if ends_incomplete { vec![b'\n'] } else { Vec::new() };
         for (sealed, values) in lines {
             let line = Line {
                 time: &time,
@@ -162,7 +165,7 @@ impl Audit {
         written.map_err(|source| AuditError::Write { path: self.path.clone(), source })
     }
 
-    /// The open file, and whether it ends in an incomplete line of a killed process.
+    /// The open file, and whether its last line is incomplete, as after a kill.
     fn open(&self) -> Result<(File, bool), AuditError> {
         let path = || self.path.clone();
         let failed = |source| AuditError::Open { path: path(), source };

@@ -3,10 +3,10 @@
 //! [`Outgoing`] is the only form of an event that a sink, a mail or an export accepts. [`protect`] is the only way to
 //! create one from an event; [`stored`] reads back one that was stored before.
 //!
-//! A field that the policy seals leaves as a token, at any depth, with a tag beside it. Where its value (of 4
-//! characters or more) is a whole word in any other text of the same event, it is replaced by the same token. A value
-//! never leaves in plain text because a key is missing: then nothing of the event leaves. Under a policy without keys,
-//! for readers who may read the log itself, values become `[sealed]`.
+//! The value of a field that the policy seals, at any depth, is replaced by a token, with a tag beside it. Where the
+//! value (of 4 characters or more) is a whole word in any other text of the same event, it is replaced by the same
+//! token. A value is never sent in plain text because a key is missing: then nothing of the event is sent. Under a
+//! policy without keys, for readers who may read the log itself, values become `[sealed]`.
 
 pub mod address;
 pub mod audit;
@@ -44,7 +44,7 @@ pub use parse_document::Document;
 pub use policy::{Pattern, Policy};
 pub use sealer::Sealer;
 
-/// Replaces a sealed value where no token can be made.
+/// Stands in place of a value to be sealed where no token can be made.
 pub const SEALED: &str = "[sealed]";
 
 #[cfg(test)]

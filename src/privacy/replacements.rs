@@ -1,4 +1,4 @@
-//! The sealed values of one event, the replacement of each, and the fields that it goes into.
+//! The sealed values of one event, the replacement of each, and the fields into which it goes.
 //!
 //! Nearly every event has only a few values, but one line may contain tens of thousands.
 
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::policy::Treatment;
 use super::whole_words::WordReplacer;
 
+/// The replacements for one event.
 #[derive(Default)]
 pub(super) struct Replacements<'e> {
     /// In the order in which they were added.
@@ -16,7 +17,7 @@ pub(super) struct Replacements<'e> {
     more: HashMap<String, Vec<usize>>,
     /// Fields that are replaced as a whole, ascending.
     fields: Vec<(usize, ReplacementId)>,
-    /// Name and tag of values inside texts.
+    /// Field name and tag of each value inside a text.
     tags: Vec<(String, String)>,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Replacement<'e> {
 #[derive(Clone, Copy)]
 pub(super) struct ReplacementId {
     pub at: usize,
-    /// This occurrence has a tag.
+    /// Whether this occurrence gets the tag.
     pub tagged: bool,
 }
 
@@ -95,11 +96,12 @@ impl<'e> Replacements<'e> {
         self.tags.push((name, tag));
     }
 
-    /// Replaces the values by their tokens in other texts.
+    /// Replaces the values with their tokens in other texts.
     pub fn words(&self) -> WordReplacer<'_> {
         self.words_by(|replacement| &replacement.text)
     }
 
+    /// The same, with another text than the token for each value.
     pub fn words_by<'h>(&'h self, by: impl Fn(&'h Replacement<'e>) -> &'h str) -> WordReplacer<'h> {
         let pair = |replacement: &'h Replacement<'e>| {
             Some((replacement.value.as_deref()?, by(replacement)))
@@ -112,7 +114,7 @@ impl<'e> Replacements<'e> {
         self.fields.iter().map(|(field, _)| *field)
     }
 
-    /// The sealed fields, and names and tags of values in texts.
+    /// The sealed fields, and field name and tag of each value inside a text.
     pub fn into_parts(self) -> (impl ExactSizeIterator<Item = SealedField>, Vec<(String, String)>) {
         let mut values = self.values;
         let sealed = self.fields.into_iter().map(move |(field, found)| {

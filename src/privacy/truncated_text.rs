@@ -1,4 +1,4 @@
-//! Seals the last word of a truncated text, because no pattern finds half a value there.
+//! Seals the last word of a truncated text: it may be the first part of a value, which no pattern recognises.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub(super) fn last_word(text: &str) -> usize {
     space.map_or(0, |(at, c)| at + c.len_utf8())
 }
 
-/// Seals the part of the last word after its last token. Everything else in `text` is sealed already.
+/// Seals the last word of `text`, or the part of it after its last token. The values before it are sealed already.
 pub(super) fn seal_end(text: &mut Cow<'_, str>, event_sealer: &mut EventSealer<'_>) {
     let word = last_word(text);
     let from = word + event_sealer.end_of_last_token(&text[word..]);

@@ -31,9 +31,9 @@ impl Comparison {
     }
 }
 
-/// A word or a quoted phrase, with its position.
+/// A word or a quoted phrase.
 pub(super) struct Word {
-    /// 0-based, in characters.
+    /// Its position in the query: 0-based, in characters.
     pub at: usize,
     pub quoted: bool,
     /// Wildcards only for characters that were not quoted or escaped.
@@ -57,7 +57,7 @@ impl Word {
         self.steps.iter().any(|step| !matches!(step, Step::Character(_)))
     }
 
-    /// `*`
+    /// Whether it consists only of `*`.
     pub fn is_anything(&self) -> bool {
         !self.steps.is_empty() && self.steps.iter().all(|step| *step == Step::AnyRun)
     }
@@ -98,7 +98,7 @@ impl Scanner {
         QueryError { column: self.at + 1, problem: problem.into() }
     }
 
-    /// `and`, `or`, `not` in any case, as a whole word that is not a field name.
+    /// Whether this keyword (`and`, `or`, `not`) is next: in any case, as a whole word that is not a field name.
     pub fn at_keyword(&self, keyword: &str) -> bool {
         let matches = keyword.chars().enumerate().all(|(index, wanted)| {
             self.peek_at(index).is_some_and(|found| found.eq_ignore_ascii_case(&wanted))
@@ -113,6 +113,7 @@ impl Scanner {
         !matches!(self.characters.get(after), Some(':' | '<' | '>'))
     }
 
+    /// Skips this keyword if it is next.
     pub fn take_keyword(&mut self, keyword: &str) -> bool {
         self.skip_space();
         let found = self.at_keyword(keyword);
@@ -146,7 +147,7 @@ impl Scanner {
         found.map(|(comparison, _)| comparison)
     }
 
-    /// Reads a quoted phrase or a word. `name`: a comparison sign ends it too.
+    /// Reads a quoted phrase or a word. `name`: it may be a field name, so a comparison sign ends it too.
     pub fn word(&mut self, name: bool) -> Result<Word, QueryError> {
         match self.peek() {
             Some('"') => self.phrase(),

@@ -4,7 +4,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::{Expr, ParseContext, QueryError, RecordPattern, parse};
 
-/// Memory limit of a compiled regular expression; larger ones are refused.
+/// Memory limit of a compiled regular expression, in bytes; larger ones are refused.
 const LARGEST_REGEX: usize = 4 * 1024 * 1024;
 
 /// Parses a query, or `/regex/` as the whole text.
@@ -19,7 +19,7 @@ pub fn parse_or_regex(text: &str, context: &ParseContext) -> Result<Expr, QueryE
     }
 }
 
-/// Case-sensitive only if the pattern has a capital letter.
+/// Compiles a regular expression that is case-sensitive only if the pattern has a capital letter; or the problem.
 pub fn smart_case(pattern: &str) -> Result<Regex, String> {
     let mut escaped = false;
     // `\S` and `\D` are character classes, not capitals.

@@ -1,6 +1,7 @@
-//! Compiles a query tree to a plan over index terms.
+//! Compiles a query to a plan for the archive's index.
 //!
-//! A plan matches exactly the events that the predicate in memory (`query`) matches; tests compare the two.
+//! A plan matches exactly the events that the query matches when it is evaluated in memory (module `query`); tests
+//! compare the two.
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub(super) enum Plan {
     },
 }
 
-/// All terms in a range of a field's dictionary, optionally filtered.
+/// All terms in a range of the dictionary of an index field, optionally filtered.
 pub(super) struct Range {
     pub field: Field,
     pub first: Vec<u8>,
@@ -56,7 +57,8 @@ impl std::fmt::Debug for Range {
 }
 
 impl Plan {
-    /// The cheaper parts of an *and* are evaluated first: they reduce the documents that the others must check.
+    /// Relative cost. The cheaper parts of an *and* are evaluated first: they reduce the documents that the others must
+    /// check.
     pub fn cost(&self) -> u32 {
         match self {
             Plan::All | Plan::Term(_) => 0,
@@ -192,7 +194,7 @@ fn leaves(first: Vec<u8>, end: Vec<u8>) -> Plan {
     Plan::Terms(Range { field: LEAF, first, end, filter: None })
 }
 
-/// Values with this text, also if they are indexed as a number with this spelling.
+/// Matches values with this text, also if they are indexed as a number with this spelling.
 fn equal_texts(name: &FieldName, text: &str) -> Vec<Plan> {
     let mut parts = vec![leaf(term::of_text(name, text))];
     let whole = number(text).filter(|_| term::is_whole(text));
@@ -200,8 +202,8 @@ fn equal_texts(name: &FieldName, text: &str) -> Vec<Plan> {
     parts
 }
 
-/// Values with this text or with the same digits in another spelling. Numbers are indexed as f64, which only gives
-/// candidates, so a document with another spelling is checked itself.
+/// Matches values with this text or with an equal number in another spelling. Numbers are indexed as f64, which only
+/// gives candidates, so each document with another spelling is read and compared.
 fn equal_numbers(name: &FieldName, text: &str) -> Plan {
     let mut parts = equal_texts(name, text);
     if let Some(number) = number(text) {

@@ -1,7 +1,7 @@
 //! Stores events that a target rejected permanently (dead letters): JSON lines, one file per sink and day, durable
-//! before the sink's cursor moves on. Events are never dropped, and sealed values stay sealed.
+//! before the sink's cursor moves past them. Only an operator's command removes them, and sealed values stay sealed.
 //!
-//! Operators list them ([`summary`], [`Lines`]), send them again ([`replay`]) or drop them ([`remove`]). Unreadable
+//! Operators list them ([`overview`], [`Lines`]), send them again ([`Replay`]) or drop them ([`remove`]). Unreadable
 //! lines are reported and left as they are. Appending, replaying and dropping need ownership of the state directory;
 //! reading does not.
 
@@ -25,7 +25,7 @@ pub use rewrite::{Removed, remove};
 pub use selection::{LetterFilter, Selection};
 pub use summary::{Overview, overview};
 
-/// Stores dead letters.
+/// The store of dead letters, as a sink's worker uses it.
 pub trait DeadLetters: Send + Sync {
     /// Stores all letters durably, or none of them if it fails. Blocking.
     fn keep(&self, sink: &str, letters: Vec<DeadLetter>) -> io::Result<()>;

@@ -1,4 +1,4 @@
-//! The input and the result of one delivery.
+//! The types of the trait [`Sink`](super::Sink): the input and the result of a delivery, and the limits of deliveries.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use crate::event::Cursor;
 
-/// The limits of one call of [`super::Sink::deliver`].
+/// The limits of the deliveries ([`super::Sink::deliver`]) to one sink.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
+    /// Events per delivery.
     pub events: usize,
-    /// Encoded bytes.
+    /// Encoded bytes per delivery.
     pub bytes: usize,
     /// Deliveries that may run at once.
     pub requests: usize,
@@ -36,7 +37,7 @@ pub struct Items {
     pub body: Vec<u8>,
     /// End of each item in `body`; it starts where the one before ends.
     pub ends: Vec<usize>,
-    /// 0: not reported.
+    /// Size of the request that carried them; 0: not reported.
     request_bytes: usize,
 }
 
@@ -61,12 +62,12 @@ impl Items {
         self.set_request_bytes(0);
     }
 
-    /// The size of the request: fewer bytes than `body` if the sink compresses it.
+    /// Reports the size of the request that carried the items: less than that of `body` if the sink compresses it.
     pub fn set_request_bytes(&mut self, bytes: usize) {
         self.request_bytes = bytes;
     }
 
-    /// Size of the last request that carried them, if the sink reported one.
+    /// Size of the last request that carried the items, if the sink reported it, otherwise of `body`.
     pub fn request_bytes(&self) -> usize {
         match self.request_bytes {
             0 => self.body.len(),
@@ -83,7 +84,7 @@ impl Items {
         (0..self.len()).map(|index| self.item(index))
     }
 
-    /// Shares the items while another thread or a client reads them.
+    /// Makes it possible to share the items with another thread or a client that reads them.
     pub fn lend(self) -> Lent {
         Lent(Arc::new(self))
     }
@@ -123,22 +124,23 @@ impl AsRef<[u8]> for Lent {
 /// The outcome of one item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
+    /// Delivered, durably.
     Done,
-    /// Done with the next commit.
+    /// Delivered; durable after the sink's next commit.
     Accepted,
+    /// The target already had it.
     Duplicate,
     /// The target received it, and its own rules dropped it.
     Dropped,
+    /// To be sent again, at the earliest after this time.
     Retry(Option<Duration>),
     /// Rejected permanently because of the event itself.
     Reject(Refusal),
-    /// The target fails at this event, perhaps always: it is sent again, and rejected permanently after some tries on
-    /// its own. `own`: that is proof enough; otherwise other events have to be delivered in the meantime.
-    Fails {
-        refusal: Refusal,
-        own: bool,
-    },
-    /// Its target accepts nothing now, while others do; the reason says what to do.
+    /// The target itself fails when it handles this event, perhaps always. The event is sent again, alone, and counts
+    /// as rejected after some failures. `own`: these failures are sufficient; otherwise other events must also have
+    /// been delivered in the meantime, so that the event is known to be the cause.
+    Fails { refusal: Refusal, own: bool },
+    /// Its target accepts nothing now, while others do; the text has the reason and the remedy.
     Blocked(String),
 }
 
@@ -160,7 +162,7 @@ impl Refusal {
     }
 }
 
-/// `400 document_parsing_exception: failed to parse field [x]`.
+/// For example `400 document_parsing_exception: failed to parse field [x]`.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.status, &self.kind) {
@@ -178,15 +180,19 @@ impl fmt::Display for Refusal {
 pub enum Delivery {
     /// One outcome per item, in order.
     Each(Vec<Outcome>),
+    /// The same outcome for all items.
     All(Outcome),
-    /// The whole body is refused for its size, perhaps by a proxy in front of the target; the reason says what to do.
+    /// The whole body is refused for its size, perhaps by a proxy in front of the target; the text has the reason and
+    /// the remedy.
     TooLarge(String),
+    /// Back-pressure: all items are to be sent again, at the earliest after this time.
     Busy(Option<Duration>),
-    /// The target refuses for now; the reason says what to do.
+    /// The target accepts nothing until a person acts; the text has the reason and the remedy.
     Blocked(String),
     Down(SinkError),
 }
 
+/// Why a sink cannot do anything at all now.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// Temporary: try again.
@@ -197,7 +203,7 @@ pub enum SinkError {
     Misconfigured(String),
 }
 
-/// Events that hold a searched tag.
+/// The events that contain a tag that was searched for.
 #[derive(Debug, Default)]
 pub struct Tagged {
     pub events: u64,
@@ -205,7 +211,7 @@ pub struct Tagged {
     pub newest: Vec<String>,
 }
 
-/// Positions, one per generation.
+/// One cursor per generation.
 pub type Cursors = Vec<Cursor>;
 
 #[cfg(test)]

@@ -67,15 +67,18 @@ impl Lock {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        // The number is only information for people: a full disk must not keep the engine from starting.
+        // The process id is only information for people: a full disk must not keep the engine from starting.
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         if let Err(error) = written {
-            tracing::warn!("cannot write the process number into the lock file: {error}");
+            tracing::warn!(
+                "cannot write the process id into the lock file, which is locked nevertheless: {error}"
+            );
         }
         Ok(Lock { _file: file })
     }
 }
 
+/// The id of the process that holds the lock, as written in the lock file.
 fn owner(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
@@ -106,7 +109,7 @@ pub(super) fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// `20261121T044646Z`.
+/// The time for a file name: `20261121T044646Z`.
 fn stamp(now: Timestamp) -> String {
     let time = jiff::Timestamp::from_second(now.seconds()).unwrap_or_default();
     time.strftime("%Y%m%dT%H%M%SZ").to_string()

@@ -25,7 +25,7 @@ pub(super) const FILE: &str = "state.journal";
 /// Maximum length of the file. A record that does not fit goes into the database, with all records before it.
 pub(super) const LARGEST: u64 = 1 << 20;
 
-/// Stored in the database and in the snapshot: the journal that continues them, and from which record.
+/// Stored in the database and in the snapshot: which journal continues them, and after which record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JournalPosition {
     pub salt: Salt,
@@ -34,8 +34,8 @@ pub(super) struct JournalPosition {
 }
 
 impl JournalPosition {
-    /// The record numbers of a process start here, far above those of earlier processes. So a snapshot of an earlier
-    /// process is never continued with records of this one, which would miss the records in between.
+    /// The position after which a new process numbers its records, far above the numbers of earlier processes. So a
+    /// snapshot of an earlier process is never continued with records of this one: those in between would be missing.
     pub fn next_process(salt: Salt, last: u64) -> JournalPosition {
         JournalPosition { salt, through: ((last >> 32) + 1) << 32 }
     }
@@ -48,8 +48,9 @@ pub(super) struct Journal {
     salt: Salt,
     /// `None`: not started yet, or failed. A checkpoint starts it.
     file: Option<Box<dyn StorageBackend>>,
-    /// Offset of the next record, and the number that it follows: of the last record or checkpoint.
+    /// Offset of the next record.
     end: u64,
+    /// Number of the last record or checkpoint.
     last: u64,
 }
 
@@ -70,7 +71,7 @@ impl Journal {
         self.file.is_some()
     }
 
-    /// Durable when this returns. `false`: the journal is full; nothing was written.
+    /// Appends a record, durable when this returns. `false`: the journal is full; nothing was written.
     pub fn append(&mut self, number: u64, changes: &Changes) -> io::Result<bool> {
         let failed = || io::Error::other("an earlier write failed");
         let file = self.file.take().ok_or_else(failed)?;
@@ -80,7 +81,7 @@ impl Journal {
             self.file = Some(file);
             return Ok(false);
         }
-        // A journal that was removed is not written: the record would be lost with it.
+        // If the file was removed, nothing is written: the record would be lost with it.
         if !self.path.exists() {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -93,7 +94,7 @@ impl Journal {
         Ok(true)
     }
 
-    /// All records up to this number are in the database: the next record is written at the beginning.
+    /// Called when all records up to this number are in the database: the next record is written at the beginning.
     pub fn restart(&mut self, through: u64) -> io::Result<()> {
         match self.file {
             Some(_) => (self.end, self.last) = (record::FILE_HEAD as u64, through),

@@ -1,4 +1,5 @@
-//! Loads the state at a start, from intact, missing or damaged files. Nothing is deleted, and the operator is notified.
+//! Loads the state at the start of an engine, from intact, missing or damaged files. Nothing is deleted, and the
+//! operator is notified of any damage.
 
 use std::io;
 use std::path::Path;
@@ -15,7 +16,7 @@ use super::tables::{Changes, VERSION};
 use super::{StateError, snapshot};
 use crate::base::Clock;
 
-/// The initial rows. They are durable in files that open when this returns.
+/// The initial rows. When this returns they are durable, in intact files.
 pub(super) fn load(
     durable: &mut Durable,
     directory: &Path,
@@ -24,7 +25,7 @@ pub(super) fn load(
 ) -> Result<Memory, StateError> {
     let found = durable.disk.load();
     let loaded = match found.and_then(|found| load_rows(durable, found, clock, notices)) {
-        // Deleted, or set aside by an engine that ended before it had replaced it.
+        // The file was deleted, or set aside by an engine that ended before it had written a new one.
         Err(DiskError::Missing) => {
             let found = snapshot::read(directory);
             notices.extend(missing_notice(durable.disk.path(), &found));
@@ -79,7 +80,7 @@ fn replay_journal(
     Ok(Memory::durable(rows, next.through))
 }
 
-/// Rows of an earlier version, which had no journal.
+/// The rows of an earlier version, which had no journal: creates one.
 fn migrate(durable: &mut Durable, rows: Changes) -> Result<Memory, DiskError> {
     let rows = Rows::read(&rows)?;
     let base = JournalPosition::next_process(new_salt()?, 0);
@@ -88,7 +89,7 @@ fn migrate(durable: &mut Durable, rows: Changes) -> Result<Memory, DiskError> {
     Ok(Memory::durable(rows, base.through))
 }
 
-/// Without a database: the rows of the snapshot, plus those of the journal if it continues the snapshot.
+/// Creates the database again, with the rows of the snapshot, plus those of the journal if it continues the snapshot.
 fn rebuild(
     durable: &mut Durable,
     snapshot: Snapshot,
@@ -116,7 +117,7 @@ fn rebuild(
     Ok(Memory::durable(rows, next.through))
 }
 
-/// Replaces a damaged database with the rows of the snapshot.
+/// Sets a damaged database aside and creates a new one from the snapshot.
 fn rebuild_from_snapshot(
     durable: &mut Durable,
     directory: &Path,

@@ -1,8 +1,9 @@
-//! The store: rows in memory, the names of those not written yet, and below them the journal and the database.
+//! [`Store`], through which all of Logwarden reads and writes its durable data: rows in memory, the names of those not
+//! written yet, and below them the journal and the database.
 //!
 //! Promises: a get sees every put immediately; a commit makes all puts before it durable, all or nothing; concurrent
-//! callers share one commit; a failed commit (a full disk) keeps its changes, and the next one retries.
-//! Never loses a committed row in a crash at any moment.
+//! callers share one commit; a failed commit (a full disk) keeps its changes, and the next one retries. A committed row
+//! is not lost by a crash, at any moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeBounds;
@@ -26,8 +27,8 @@ use super::{CursorRow, GenerationRow, StateError, recovery};
 use crate::base::{Clock, SystemClock};
 use crate::event::{Cursor, GenerationId};
 
-/// Cheap to clone; thread-safe. Gets see puts immediately; [`Store::commit`] makes them durable. A crash loses
-/// uncommitted puts, so some work is repeated.
+/// The durable data. Cheap to clone; thread-safe. Gets see puts immediately; [`Store::commit`] makes them durable. A
+/// crash loses uncommitted puts, so some work is repeated.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) inner: Arc<Inner>,
@@ -42,8 +43,9 @@ pub(super) struct Inner {
     pub committed: Condvar,
     /// Locked before `memory`, never while that is locked.
     pub durable: Mutex<Durable>,
+    /// Uptime at which the last snapshot was written.
     pub snapshot_taken: Mutex<Duration>,
-    /// Last, so that the directory is unlocked after everything else is closed. `None`: nothing is written.
+    /// The last field, so that the directory is unlocked after everything else is closed. `None`: nothing is written.
     pub lock: Option<Lock>,
 }
 
@@ -63,7 +65,7 @@ impl StateOwnership {
         Ok(StateOwnership { directory: directory.into(), lock: Lock::take(directory)?, notices })
     }
 
-    /// Checks integrity; sets a damaged file aside and continues from the last snapshot. The texts are notices for the
+    /// Reads the state; a damaged file is set aside and replaced from the last snapshot. The texts are notices for the
     /// operator.
     pub fn open(self) -> Result<(Store, Vec<String>), StateError> {
         self.open_with(Arc::new(SystemClock::new()), storage::on_disk())
@@ -104,7 +106,8 @@ impl Store {
         StateOwnership::take(directory)?.open_with(clock, storage)
     }
 
-    /// A store without a directory that is lost at the end: for a screen beside an engine.
+    /// A store that writes nothing and is lost at the end: for a screen that cannot own the state directory, for
+    /// example because another engine does.
     pub fn ephemeral() -> Store {
         let (directory, clock) = (Path::new(""), Arc::new(SystemClock::new()));
         let durable = files(directory, storage::on_disk(), &*clock);
@@ -139,7 +142,7 @@ impl Store {
         self.memory().rows.generations.get(&id).cloned()
     }
 
-    /// Several puts that become visible, and durable, together.
+    /// Makes several puts that become visible, and durable, together.
     pub fn apply<R>(&self, puts: impl FnOnce(&mut Transaction<'_>) -> R) -> R {
         puts(&mut Transaction { memory: &mut self.memory() })
     }
@@ -158,7 +161,7 @@ impl Store {
         self.memory().rows.cursors_of(consumer)
     }
 
-    /// One cursor.
+    /// The offset of one cursor.
     pub fn cursor(&self, consumer: &str, lane: &str, generation: GenerationId) -> Option<u64> {
         let key = CursorKey::new(consumer, lane, generation);
         self.memory().rows.cursors.get(&key).copied()

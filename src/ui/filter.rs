@@ -43,7 +43,7 @@ impl Default for Filters {
 }
 
 impl Filters {
-    /// The shown levels, as bits.
+    /// The shown levels, as bits (slots): bit 0 is "no level", bits 1 to 7 are trace … fatal.
     pub fn mask(&self) -> u8 {
         let Some(minimum) = self.minimum else { return self.levels };
         let from_minimum = u8::MAX << Level::slot(Some(minimum));
@@ -57,7 +57,7 @@ impl Filters {
     }
 
     pub fn toggle_slot(&mut self, slot: usize) {
-        // A level that the minimum hides is shown again by its own key.
+        // The key of a level also shows it if only the minimum hides it.
         if !self.shows_slot(slot) && self.levels & (1 << slot) != 0 {
             self.levels = self.mask();
             self.minimum = None;

@@ -1,6 +1,6 @@
-//! The mask of the screen: while it is on, sealed values are shown as `[sealed]`.
+//! The mask of the screen: while it is on, values that the policy seals are shown as `[sealed]`.
 //!
-//! Drawing, search and filters then see only the masked record. It is no access control: the operator can turn it
+//! Drawing, search and filters then see only the masked record. It is not an access control: the operator can turn it
 //! off.
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Mask {
         self.policy.hides_anything()
     }
 
-    /// Typed text, hidden while the mask is on: it may contain a sealed value.
+    /// The text that the operator has typed, hidden while the mask is on: it may contain a value to be sealed.
     pub fn typed<'t>(&self, text: &'t str) -> &'t str {
         if self.on { "***" } else { text }
     }

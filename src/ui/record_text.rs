@@ -1,4 +1,4 @@
-//! Converts a record into safe display text: its message lines, with the fields behind the first line.
+//! Converts a record into text that is safe to display: the lines of its message, with the fields after the first line.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,11 @@ use crate::event::document;
 use crate::event::{Event, Level, Value};
 use crate::privacy;
 
-/// Most bytes drawn of one line.
+/// Maximum number of bytes drawn of one line.
 const LONGEST: usize = 16 * 1024;
-/// Most lines of a record that are searched for a match: a screen shows no more.
+/// Maximum number of lines of a record that are searched for a match: a screen shows no more.
 const HIT_LINES: usize = 100;
-/// Most bytes of a record that are split into lines.
+/// Maximum number of bytes of a record that are split into lines.
 const LONGEST_TEXT: usize = 64 * 1024;
 
 /// The lines of a record, at most `most`; the fields follow the text of the first one.
@@ -78,8 +78,8 @@ pub fn first_match(
     })
 }
 
-/// Number of lines that [`lines`] would return without a limit. A record without a line break (literal or escaped)
-/// is not decoded for it.
+/// Number of lines that [`lines`] would return without a limit. Fast for a record without a line break (literal or
+/// escaped), which is not decoded.
 pub fn count(event: &Event<'_>, mask: &Mask) -> usize {
     let raw = event.text();
     if memchr::memchr(b'\n', raw).is_none() && memchr::memmem::find(raw, b"\\n").is_none() {
@@ -93,7 +93,7 @@ pub fn count(event: &Event<'_>, mask: &Mask) -> usize {
     filled(&text_of(event, parts.message.as_deref())).count().max(1)
 }
 
-/// The text of a record: its message, else the whole record.
+/// The text of a record: its message, otherwise the whole record.
 fn text_of<'a>(event: &Event<'a>, message: Option<&'a str>) -> Cow<'a, str> {
     match message {
         Some(message) => Cow::Borrowed(head(message, LONGEST_TEXT)),
@@ -106,6 +106,7 @@ fn filled(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').filter(|line| !without_colours(line).trim().is_empty())
 }
 
+/// The beginning of the record as it is in the log; not safe to display.
 pub fn raw<'a>(event: &Event<'a>) -> Cow<'a, str> {
     beginning(event, LONGEST)
 }

@@ -1,4 +1,4 @@
-//! Sets up this process's terminal for the screen, and restores it whenever the screen ends.
+//! Sets up the terminal of this process for the screen, and restores it whenever the screen ends.
 //!
 //! It is restored at the normal end, on an error, on a panic of the screen thread (before the panic is printed), and
 //! while the operator is in the shell. A panic of another thread does not touch it.
@@ -32,7 +32,7 @@ pub enum TerminalError {
     NoTerminal(&'static str),
     #[error("cannot set up the terminal")]
     SetUp(#[source] io::Error),
-    #[error("cannot wait for the terminal")]
+    #[error("cannot read from or write to the terminal")]
     Wait(#[source] io::Error),
 }
 
@@ -47,7 +47,9 @@ fn keys() -> Result<OwnedFd, TerminalError> {
         return Err(TerminalError::NoTerminal("standard output is not a terminal"));
     }
     if std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty()) {
-        return Err(TerminalError::NoTerminal("this terminal cannot move its cursor (TERM=dumb)"));
+        return Err(TerminalError::NoTerminal(
+            "this terminal cannot move its cursor (TERM is dumb or not set)",
+        ));
     }
     if io::stdin().is_terminal() {
         return io::stdin().as_fd().try_clone_to_owned().map_err(TerminalError::SetUp);
@@ -90,7 +92,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         restore();
-        // Hooks cannot be changed while panicking; the process ends anyway.
+        // The hook cannot be changed during a panic; the process ends anyway.
         if !std::thread::panicking() {
             let before = self.before.clone();
             std::panic::set_hook(Box::new(move |info| before(info)));
@@ -104,7 +106,7 @@ fn on_panic(info: &PanicHookInfo<'_>, screen: ThreadId, before: &Arc<Hook>) {
         restore();
         before(info);
     } else {
-        // Printed over the screen it would be unreadable, so it goes to Logwarden's own log.
+        // Text printed over the screen would be unreadable, so the panic is recorded in Logwarden's own log.
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!("a thread panicked at {location}");
     }
@@ -123,7 +125,7 @@ fn restore() {
     let _ = io::stdout().flush();
 }
 
-/// Stops the process with SIGSTOP until the shell continues it.
+/// Restores the terminal, stops the process with SIGSTOP until the shell continues it, and sets the terminal up again.
 fn suspend() -> io::Result<()> {
     restore();
     kill_process(getpid(), Signal::STOP)?;

@@ -115,7 +115,7 @@ fn missing_features_and_permissions_of_a_server_are_reported() {
     configure(home.path(), &server.url, "keep = \"7d\"\nindex = \"all\"");
     let (code, _, messages) = setup(home.path(), &[]);
     assert_eq!(
-        (code, messages.contains("`all` has not one index per day")),
+        (code, messages.contains("`all` does not name one index per day")),
         (2, true),
         "{messages}"
     );

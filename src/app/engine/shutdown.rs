@@ -10,18 +10,18 @@ use crate::event::{Command, Level};
 use crate::follow::{Changes, Log};
 use crate::sink::stdout::READER_GONE;
 
-/// Limit for draining all sinks. A sink drains for ten seconds and commits; after that its disk or server does not
-/// answer.
+/// Limit for draining all sinks. A sink drains for at most ten seconds and then commits; if it takes longer than this,
+/// its disk or server does not answer.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
 /// A wait for the rules that takes longer than this is reported.
 const SILENT_WAIT: Duration = Duration::from_secs(2);
 const WAITING_FOR_RULES: &str = "stopping: everything is delivered; waiting for the alert rules to \
-    evaluate the last events, which takes up to 30 s with slow files; a signal stops immediately";
+    evaluate the last events, up to 30 s if files are slow to read; a signal stops immediately";
 
 /// Poll interval for the end of the input, in case no change is signalled.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The last bytes are in the log within milliseconds; after this limit they cannot be read.
+/// The last bytes are normally in the log within milliseconds; after this limit they are assumed to be unreadable.
 const INPUT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits until standard input has ended and is completely in the log, or cannot be read: the directory for unpacked
@@ -56,23 +56,23 @@ impl InputLimit {
 }
 
 impl Engine {
-    /// Standard input is the only source: the engine stops once the input has ended and is delivered.
+    /// Makes the engine stop once standard input, its only source, has ended and is delivered.
     pub fn end_with_input(&mut self) {
         self.ends_with_input = true;
     }
 
-    /// The engine stops when everything is delivered: with `--once`, or after standard input has ended.
+    /// Whether the engine stops when everything is delivered: with `--once`, or after standard input has ended.
     pub fn is_once(&self) -> bool {
         self.starter.once
     }
 
-    /// The reader of standard output has closed it: the engine stops, without a failure.
+    /// Reports that the reader of standard output has closed it, because of which the engine stops, without a failure.
     pub(super) fn report_closed_stdout(&self) {
         let text = format!("{READER_GONE}; unconfirmed events are sent at the next start");
         self.starter.notices.add(Level::Info, text);
     }
 
-    /// No more input will come: delivers the rest, as with `--once`.
+    /// Delivers the rest and stops, as with `--once`, because no more input will come.
     pub(super) fn finish(&mut self) {
         self.starter.once = true;
         let text = "standard input has ended; stopping once it is delivered";
@@ -82,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// Drains, commits, stops every task and waits for it.
+    /// Drains the sinks, commits, stops every task and waits until all have ended.
     pub async fn stop(mut self) {
         let _ = self.state.send(EngineState::Draining);
         let inputs = std::mem::take(&mut self.input);
@@ -92,7 +92,7 @@ impl Engine {
         if !unfinished.is_empty() {
             tracing::error!(
                 sinks = unfinished.join(", "),
-                "not ended within {} s; unconfirmed events are sent at the next start",
+                "these sinks did not end within {} s; unconfirmed events are sent at the next start",
                 DRAIN_LIMIT.as_secs()
             );
         }
@@ -135,7 +135,7 @@ impl Engine {
     async fn commit_last(&self) {
         let (log, store) = (self.starter.log.clone(), self.starter.store.clone());
         if let Err(error) = tokio::task::spawn_blocking(move || log.stop()).await {
-            tracing::error!("following did not end cleanly: {}", reason_of(error));
+            tracing::error!("following the log files did not end cleanly: {}", reason_of(error));
         }
         match tokio::task::spawn_blocking(move || store.commit()).await {
             Ok(Ok(())) => {}

@@ -11,8 +11,8 @@ pub const FIND_EXAMPLES: &str = "Examples:
   logwarden find --client CLIENTID2 --view        on the screen, where o decrypts one event
   logwarden --keys /mnt/safe/logwarden-keys find --client CLIENTID2 --format json
 
-Searches by the id's tags: in every sealed field, with every key of the keys directory, in the
-archive, the dead letters and the indexes of all elasticsearch sinks. The id is case-sensitive.
+Searches for the tags of the id, in every sealed field and with every key of the keys directory, in
+the archive, the dead letters and the indexes of all elasticsearch sinks. The id is case-sensitive.
 Exit code 1: nothing was found, or a location could not be searched completely.";
 
 pub const ERASE_EXAMPLES: &str = "Examples:
@@ -20,8 +20,8 @@ pub const ERASE_EXAMPLES: &str = "Examples:
   logwarden erase --client CLIENTID2 --yes        erase without asking
 
 Erases whole events from the archive, the dead letters and the indexes of all elasticsearch sinks.
-Stop the engine first: it would deliver more of them. The logs themselves, outputs of file sinks,
-mails and backups are not changed. To make a whole month unreadable in every copy:
+Stop the engine first: it would deliver more events of the client. The logs themselves, outputs of
+file sinks, mails and backups are not changed. To make a whole month unreadable in every copy:
 logwarden keys destroy MONTH.";
 
 #[derive(Args, Debug)]

@@ -1,4 +1,5 @@
-//! `logwarden find --client ID`: prints event counts per location and the newest events. Changes nothing.
+//! `logwarden find --client ID`: counts the events of one client per location and prints the newest, or shows them on
+//! the screen. Changes nothing; decryptions are recorded in the audit file.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The commands, one file each: arguments and settings in, exit code out.
+//! The commands, one file each: arguments and settings in, exit code out. The private modules are shared by several
+//! commands.
 
 pub mod check;
 mod client_events;

@@ -1,5 +1,5 @@
 //! `logwarden setup`: installs the index template and the retention policy on a server before delivery starts.
-//! Safe to repeat.
+//! Safe to repeat. With `--print` it only prints them.
 
 use std::io::Write;
 

@@ -1,4 +1,5 @@
-//! Determines which authorities may sign the server's certificate.
+//! Determines which certificate authorities may sign the server's certificate: those of `ca_file`, and the one with
+//! `ca_fingerprint`, which is fetched from the server.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -20,8 +21,9 @@ use super::credential_files::read_blocking;
 use super::{Connection, Failure};
 use crate::base::timed_fs;
 
+/// Limit for the connection that fetches the server's certificates.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The longest file of certificates, in bytes.
+/// Maximum size of a file of certificates, in bytes.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// The authorities that the settings add to the public ones; `None` if they add none.
@@ -36,7 +38,10 @@ pub(super) async fn trusted(
     if let Some(path) = &connection.ca_file {
         pem = read_file(path.clone()).await?;
         if Certificate::from_pem(&pem).is_err() {
-            let text = format!("{} holds no certificate in PEM form", path.display());
+            let text = format!(
+                "{} contains no certificate in PEM format; check `ca_file`",
+                path.display()
+            );
             return Err(Failure::Settings(text));
         }
         pem.push(b'\n');
@@ -64,18 +69,18 @@ async fn read_file(path: PathBuf) -> Result<Vec<u8>, Failure> {
     read_blocking(read).await
 }
 
-/// The certificate in the server's chain that has this fingerprint, as PEM.
+/// The certificate in the server's chain that has this fingerprint, in PEM format.
 ///
 /// One connection fetches the server's chain; no request is sent over it. From this chain only the certificate with
-/// the fingerprint is trusted; the real connection then verifies the rest against it.
+/// the fingerprint is trusted; the later connections verify the rest of the chain against it.
 async fn pinned(url: &Url, fingerprint: &[u8; 32]) -> Result<String, Failure> {
     let chain = chain_of(url).await?;
     let hash = |der: &Vec<u8>| digest::digest(&digest::SHA256, der).as_ref().to_vec();
     match chain.iter().find(|der| hash(der) == fingerprint) {
         Some(der) => Ok(pem(der)),
-        None if chain.is_empty() => {
-            Err(Failure::Broken(format!("{url} presents no certificate; does it speak TLS?")))
-        }
+        None if chain.is_empty() => Err(Failure::Broken(format!(
+            "{url} presented no certificate; check that the server uses TLS on this port"
+        ))),
         None => {
             let shown: Vec<String> = chain.iter().map(|der| hex(&hash(der))).collect();
             Err(Failure::Untrusted(format!(
@@ -95,6 +100,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The certificates that the server presents, its own first; empty if there is no TLS handshake.
 async fn chain_of(url: &Url) -> Result<Vec<Vec<u8>>, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let recorder = Arc::new(ChainRecorder {
@@ -111,13 +117,13 @@ async fn chain_of(url: &Url) -> Result<Vec<Vec<u8>>, Failure> {
     let name = ServerName::try_from(host)
         .map_err(|_| Failure::Settings(format!("{url} has no host that a certificate can name")))?;
     let stream = open(url).await?;
-    // Always ends with an error: the verifier refuses after recording the chain.
+    // Always ends with an error: the verifier records the chain and then rejects it.
     let _ = timeout(HANDSHAKE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await;
     let chain = recorder.chain.lock().expect("no holder of the chain panics").clone();
     Ok(chain)
 }
 
-/// Records the chain, and refuses every connection.
+/// A verifier that records the chain and rejects every connection.
 #[derive(Debug)]
 struct ChainRecorder {
     schemes: Vec<SignatureScheme>,

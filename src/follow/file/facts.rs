@@ -11,15 +11,15 @@ use crate::event::{Cuts, DayMark, Encoding, FormatEntry, Generation, Mark};
 #[derive(Clone, Debug)]
 pub struct FileFacts {
     pub path: Arc<Path>,
-    /// Known bytes.
+    /// Known size in bytes (of a compressed file: of its unpacked content).
     pub size: u64,
     /// Set once the file is identified and its row is durable; consumers read from then on.
     pub generation: Option<Arc<Generation>>,
     /// Bytes before this offset no longer exist.
     pub begin: u64,
-    /// Where consumers without a cursor start.
+    /// The offset at which consumers without a cursor start.
     pub start: u64,
-    /// Set together with the generation.
+    /// `None` until the generation is set.
     pub encoding: Option<Encoding>,
     /// Formats by the offset at which each starts, ascending; empty before detection.
     pub formats: Vec<FormatEntry>,
@@ -30,11 +30,12 @@ pub struct FileFacts {
     pub stuck: Option<Timestamp>,
     /// Why the last check of the file failed.
     pub check_error: Option<Arc<str>>,
+    /// Bytes that were destroyed before they were read.
     pub lost: u64,
     pub last_growth: Timestamp,
 }
 
-/// The facts, and further values that only the reader needs.
+/// The facts, and further values that only the code that reads the file needs.
 #[derive(Clone, Debug)]
 pub(in crate::follow) struct KnownFacts {
     pub facts: FileFacts,
@@ -55,7 +56,7 @@ pub(in crate::follow) struct KnownFacts {
 pub(in crate::follow) struct SeenVersion(Weak<KnownFacts>);
 
 impl SeenVersion {
-    /// `true` if this version is a new one.
+    /// `true` if this version was not taken over yet.
     pub fn take(&mut self, known: &Arc<KnownFacts>) -> bool {
         let is_new = !std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(known));
         self.0 = Arc::downgrade(known);
@@ -73,7 +74,7 @@ impl FileFacts {
         }
     }
 
-    /// The file may still grow.
+    /// Whether the file may still grow.
     pub fn is_live(&self) -> bool {
         !matches!(self.state, FileState::Ended)
     }

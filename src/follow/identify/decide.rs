@@ -8,7 +8,7 @@ use crate::follow::origin::Origin;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct Candidate {
     pub origin: Origin,
-    /// It has no name any more.
+    /// It has no name any more (deleted, but still open).
     pub is_unlinked: bool,
     /// It is compressed; its unpacked content is compared.
     pub is_compressed: bool,
@@ -58,7 +58,7 @@ pub(in crate::follow) enum Content {
     More,
 }
 
-/// The relation between one generation and the candidate.
+/// The observations about one generation and the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) struct Evidence {
     /// The candidate is the file in which the generation was last seen, by inode and birth time.
@@ -77,7 +77,7 @@ pub(in crate::follow) struct Evidence {
     pub is_written_again: bool,
 }
 
-/// The answer for one generation.
+/// The relation of the candidate to one generation, as concluded from the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Claim {
     /// The candidate is the file of the generation.
@@ -93,6 +93,7 @@ pub(in crate::follow) enum Claim {
     Unrelated,
 }
 
+/// Concludes from the evidence how the candidate relates to one generation.
 pub(in crate::follow) fn claim(candidate: &Candidate, evidence: &Evidence) -> Claim {
     use Claim::{AlreadyRead, Copy, Same, Separate, Unrelated, Wait};
     use Content::{All, Differs, More, Prefix};
@@ -158,9 +159,9 @@ pub(in crate::follow) enum Decision<G> {
     Ignore,
 }
 
-/// If a file holds the content of two generations, only the one with more known bytes counts as its original. A
-/// generation that is still open without a name does not count if the file holds all of a longer generation that is
-/// followed under a name.
+/// If a file may be a copy of several generations, only those with the most known bytes remain. A generation that is
+/// still open without a name is also dropped if the file holds all of a longer generation that is followed under a
+/// name.
 pub(in crate::follow) fn keep_longest<G: Copy>(claims: &[(G, Claim, Evidence)]) -> Vec<(G, Claim)> {
     let is_copy = |claim: Claim| matches!(claim, Claim::Copy | Claim::Wait | Claim::AlreadyRead);
     let longest_separate = claims.iter().filter(|(_, claim, evidence)| {

@@ -1,4 +1,4 @@
-//! The current notices about files: ongoing problems, and events that were reported once.
+//! The current notices about files: ongoing problems, and occurrences that are reported once.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -21,18 +21,18 @@ struct Notices {
     /// Ongoing problems, which each scan reports again until they are solved. All of them are kept, so that none counts
     /// as new twice.
     ongoing: BTreeMap<Topic, Notice>,
-    /// Events that are reported once.
-    events: BTreeMap<Topic, Notice>,
+    /// Occurrences that are reported once.
+    occurrences: BTreeMap<Topic, Notice>,
     /// The number of ongoing problems that are not shown, and the notice that says so.
     hidden: Option<(usize, Notice)>,
 }
 
-/// Most notices shown about ongoing problems, and most kept about events.
+/// Maximum number of ongoing problems shown, and of occurrences kept.
 const MOST: usize = 100;
 
 impl Notices {
     fn of(&mut self, topic: &Topic) -> &mut BTreeMap<Topic, Notice> {
-        if topic.is_ongoing() { &mut self.ongoing } else { &mut self.events }
+        if topic.is_ongoing() { &mut self.ongoing } else { &mut self.occurrences }
     }
 
     /// The ongoing problems that are shown: by level, the oldest first within a level.
@@ -48,24 +48,25 @@ impl Board {
     pub fn all(&self) -> Vec<Notice> {
         let notices = self.notices();
         let hidden = notices.hidden.as_ref().map(|(_, notice)| notice);
-        let all = notices.shown().into_iter().chain(notices.events.values()).chain(hidden);
+        let all = notices.shown().into_iter().chain(notices.occurrences.values()).chain(hidden);
         let mut all: Vec<Notice> = all.cloned().collect();
         all.sort_by_key(|notice| notice.time);
         all
     }
 
-    /// `true` if this text was not yet on the board.
+    /// Adds or replaces the notice about a topic; `true` if its text is new.
     pub fn post(&self, topic: Topic, level: Level, time: Timestamp, text: String) -> bool {
         let mut notices = self.notices();
         let known = notices.of(&topic).get(&topic).is_some_and(|notice| notice.text == text);
         if !known {
             notices.of(&topic).insert(topic, Notice { time, level, text });
         }
-        if notices.events.len() > MOST {
+        if notices.occurrences.len() > MOST {
             // The least severe goes first; of those, the oldest.
-            let least = notices.events.iter().min_by_key(|(_, notice)| (notice.level, notice.time));
+            let least =
+                notices.occurrences.iter().min_by_key(|(_, notice)| (notice.level, notice.time));
             if let Some(topic) = least.map(|(topic, _)| topic.clone()) {
-                notices.events.remove(&topic);
+                notices.occurrences.remove(&topic);
             }
         }
         !known
@@ -92,12 +93,12 @@ impl Board {
         true
     }
 
-    /// Removes the notices about paths that are no longer a problem or no longer exist.
+    /// Removes the notices about paths that are no longer a problem or no longer exist; `true` if there were any.
     pub fn keep_current(&self, problems: &[Problem]) -> bool {
         let paths: HashSet<&Path> = problems.iter().map(Problem::path).collect();
         let topics = {
             let notices = self.notices();
-            notices.ongoing.keys().chain(notices.events.keys()).cloned().collect::<Vec<_>>()
+            notices.ongoing.keys().chain(notices.occurrences.keys()).cloned().collect::<Vec<_>>()
         };
         // Checked without the lock: a mount that does not answer would block all readers of notices.
         let is_over = |topic: &Topic| match topic {
@@ -118,7 +119,7 @@ impl Board {
 }
 
 impl Topic {
-    /// A problem that each scan reports again for as long as it lasts.
+    /// Whether it is a problem that each scan reports again for as long as it lasts.
     fn is_ongoing(&self) -> bool {
         match self {
             Topic::Path(_) | Topic::Open(_) | Topic::Packed(_) | Topic::Stuck(_) => true,
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_reported_beside_any_number_of_ongoing_problems() {
+    fn occurrences_are_reported_beside_any_number_of_ongoing_problems() {
         let board = Board::default();
         scan(&board, 0..300, 1);
         assert!(say(&board, Topic::Truncated("/logs/a".into()), Level::Info, 2));

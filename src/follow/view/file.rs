@@ -1,4 +1,4 @@
-//! One file as read by the screen: finds the decoded piece before or after any offset.
+//! One file as read by the screen: finds and caches the piece (consecutive decoded records) before or after any offset.
 
 mod find_time;
 mod formats;
@@ -28,14 +28,17 @@ struct KnownPiece {
     end: u64,
     first_key: i64,
     last_key: i64,
+    /// `None` if the records were dropped.
     piece: Option<Arc<Piece>>,
+    /// Value of [`FileView::uses`] at the last use.
     used: u64,
 }
 
+/// One file of a [`Timeline`](super::merge::Timeline).
 #[derive(Debug)]
 pub struct FileView {
     handle: Arc<FileHandle>,
-    /// While it is held, the file stays readable.
+    /// Marks the file as shown, so that it stays readable.
     _shown: Arc<Shown>,
     facts: FileFacts,
     /// The version that `facts` is a copy of.
@@ -51,6 +54,7 @@ pub struct FileView {
     pieces: BTreeMap<u64, KnownPiece>,
     /// Memory of the decoded pieces, in bytes.
     weight: usize,
+    /// Number of uses of any piece, to find the least recently used one.
     uses: u64,
     /// The error of the last read; shown in the list of files.
     pub problem: Option<String>,
@@ -150,7 +154,7 @@ impl FileView {
         changed || shorter
     }
 
-    /// The piece that holds the record before `offset`; `None` at the file's beginning.
+    /// The piece that holds the record before `offset`; `None` at the file's beginning, or if it cannot be read.
     pub fn before(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         let offset = offset.min(self.facts.size);
         if offset <= self.facts.begin {
@@ -174,7 +178,7 @@ impl FileView {
     }
 
     /// The piece that holds the first record at or after `offset`, which must be the beginning of a record;
-    /// `None` at the file's end.
+    /// `None` at the file's end, or if it cannot be read.
     pub fn after(&mut self, offset: u64, budget: &mut Budget) -> Option<Arc<Piece>> {
         if offset >= self.facts.size {
             return None;
@@ -196,7 +200,7 @@ impl FileView {
         (piece.batch.end >= self.facts.size).then_some(piece)
     }
 
-    /// The end of the last complete record.
+    /// The end of the last complete record; 0 if there is none.
     pub fn complete_end(&mut self) -> u64 {
         match self.before(self.facts.size, &mut Budget::bytes(0)) {
             Some(piece) => {
@@ -258,13 +262,14 @@ impl FileView {
         }
     }
 
-    /// Records from `start` on, for counting only: they are not cached.
+    /// Some records from `start` on, for counting only: they are not cached.
     pub(super) fn read_uncached(&self, start: u64, exact: bool) -> io::Result<DecodedRange> {
         let (format, _, to) = self.format_at(start);
         self.decoder(&format, None, start).forwards(start, exact, self.facts.size.min(to))
     }
 }
 
+/// Stands in for the generation of a file that is not identified yet.
 fn provisional(handle: &FileHandle, inode: u64) -> Generation {
     Generation {
         id: GenerationId(0),

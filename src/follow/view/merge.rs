@@ -2,7 +2,8 @@
 //!
 //! A position in the timeline is a [`Frontier`]: per file, the offset between the records before and after it. Records
 //! are not numbered and no merged list is kept, so a frontier stays valid while files grow.
-//! Order: key, then source, then offset. Within one file, records stay in file order.
+//! Records are ordered by key ([`Piece::keys`]: nearly the time), and for equal keys by file. Within one file they stay
+//! in file order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use crate::base::Timestamp;
 use crate::event::{Batch, Event, FileId, Flags, Level};
 use crate::follow::file::FileHandle;
 
-/// Decoded pieces of all files together, in bytes.
+/// Maximum memory for the decoded pieces of all files together, in bytes.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// Per file of the timeline, in its order, an offset at which a record begins. A file that is not yet included
-/// is at its beginning.
+/// For each file of the timeline, in its order, an offset at which a record begins. A file that has no entry yet is at
+/// its beginning.
 pub type Frontier = Arc<[u64]>;
 
 /// The position of a record in the timeline.
@@ -36,8 +37,9 @@ pub struct Entry {
     /// Index of the file in the timeline.
     pub slot: usize,
     pub batch: Arc<Batch>,
+    /// Index of the record in `batch`.
     pub index: usize,
-    /// The record may still grow.
+    /// Whether the record may still grow.
     pub open: bool,
 }
 
@@ -46,7 +48,7 @@ impl Entry {
         self.batch.event(self.index)
     }
 
-    /// The record has a timestamp of its own that does not match its position in the timeline.
+    /// Whether the record has a timestamp of its own that is more than a minute from its position in the timeline.
     pub fn is_misplaced(&self) -> bool {
         let record = &self.batch.records[self.index];
         const NEAR: i64 = 60_000_000_000;
@@ -57,6 +59,7 @@ impl Entry {
         has_own_time(&self.batch.records[self.index])
     }
 
+    /// Whether it is a blank line or a hole: shown, but not delivered ([`Flags::QUIET`]).
     pub fn is_quiet(&self) -> bool {
         self.batch.records[self.index].flags.contains(Flags::QUIET)
     }
@@ -132,7 +135,7 @@ impl NextRecord {
 }
 
 impl Timeline {
-    /// Takes over the current files and their ends; `true` if the screen may have to change.
+    /// Takes over the current list of files and their facts; `true` if the screen may have to change.
     pub fn refresh(&mut self, handles: &[Arc<FileHandle>], now: Timestamp) -> bool {
         let before = self.files.len();
         // Handles of dropped files are released, so that their descriptors are closed.
@@ -329,7 +332,7 @@ impl Timeline {
         step
     }
 
-    /// Counts levels within the budget; `false` if all files are counted.
+    /// Continues counting the records of each level, within the budget; `false` if all files are counted.
     pub fn count_more(&mut self, budget: &mut Budget) -> bool {
         let mut more = false;
         for view in &mut self.files {

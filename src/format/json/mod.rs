@@ -1,8 +1,8 @@
-//! JSON lines: flat or nested, one object per line or pretty-printed over several lines.
+//! The format `json`: JSON objects, flat or nested, one per line or pretty-printed over several lines.
 //!
-//! Time, level and message are found by the names that common loggers use ([`keys`]), only at the top level, in any
-//! order; other lines have no influence. A line that is not one complete object is an event as it is, without time and
-//! level.
+//! Time, level and message are found by the names that common loggers use ([`keys`]), in any order, at the top level;
+//! level and message also inside a few known objects. A record that is not one complete object becomes an event with
+//! the whole text as its message, without time and level.
 
 mod keys;
 pub mod scan;
@@ -97,7 +97,8 @@ impl<T> Choice<T> {
     }
 }
 
-/// The result of one pass over the members. Also used by logfmt, whose keys have the same names.
+/// The members of one object that are its time, level and message, found in one pass. Also used by logfmt, whose keys
+/// have the same names.
 pub struct KnownMembers {
     time: Choice<Stamp>,
     level: Choice<Level>,
@@ -106,8 +107,9 @@ pub struct KnownMembers {
     inner_message: Option<(u32, u32)>,
     /// Index of the next member.
     index: u32,
-    /// A GELF message: its numbers 0–7 are levels. The member that says so may follow the level.
+    /// A GELF message: its numbers 0–7 are levels. The member that shows this may come after the level.
     gelf: bool,
+    /// A `level` of 0–7, and the index of this member.
     number: Option<(u64, u32)>,
     /// Serilog's compact format.
     compact: bool,
@@ -226,7 +228,7 @@ impl KnownMembers {
         (outer == index && self.message.index.is_none()).then_some(inner)
     }
 
-    /// The member is the time or the level, and therefore not a field.
+    /// Whether the member is the time or the level, and therefore not a field.
     pub fn is_taken(&self, index: u32) -> bool {
         self.time.index == Some(index) || self.level.index == Some(index)
     }
@@ -275,7 +277,7 @@ fn read_level(kind: LevelKey, value: Raw<'_>) -> Option<Level> {
     }
 }
 
-/// The text of the member number `wanted` of the object.
+/// The text of the member of `object` with the index `wanted`.
 fn inner_text(object: &[u8], wanted: u32) -> Option<Cow<'_, str>> {
     let (mut text, mut index) = (None, 0);
     scan::members(object, |_, _, value| {
@@ -287,7 +289,7 @@ fn inner_text(object: &[u8], wanted: u32) -> Option<Cow<'_, str>> {
     text
 }
 
-/// 0–7.
+/// The value, if it is a number from 0 to 7.
 fn small(value: Raw<'_>) -> Option<u64> {
     match value {
         Raw::Scalar([digit @ b'0'..=b'7']) => Some(u64::from(digit - b'0')),
@@ -357,7 +359,7 @@ fn escape(text: &[u8], out: &mut Vec<u8>) -> usize {
     2
 }
 
-/// `\u0041`, and pairs for characters above U+FFFF; half a pair becomes U+FFFD.
+/// As [`escape`], for `\u0041` and for pairs, as of characters above U+FFFF; half a pair becomes U+FFFD.
 fn unicode(text: &[u8], out: &mut Vec<u8>) -> usize {
     let unit = |at: usize| {
         let digits = text.get(at..at + 4)?;

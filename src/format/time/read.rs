@@ -1,4 +1,4 @@
-//! Parses the written forms of a time, distinguished by their beginning.
+//! Parses a time in any of the supported notations, which are distinguished by their beginning.
 
 use super::calendar::{days, is_weekday, month};
 use super::clock::{finish, fraction, seconds};
@@ -21,7 +21,7 @@ pub fn read(text: &[u8]) -> Option<(Stamp, usize)> {
     }
 }
 
-/// The whole text as a time; a date alone means its midnight.
+/// The whole text as a time; a date alone means its midnight, a number alone is a time since the epoch.
 pub fn whole(text: &[u8]) -> Option<Stamp> {
     let text = text.trim_ascii();
     if let Some((stamp, end)) = read(text)
@@ -136,7 +136,7 @@ fn short_first(text: &[u8], run: usize) -> Option<(Stamp, usize)> {
     )
 }
 
-/// `at` is the offset after the month's name.
+/// A time whose day and named month were read already; `at` is the offset after the month's name.
 fn day_month_name(
     text: &[u8],
     day: u32,

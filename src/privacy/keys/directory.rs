@@ -14,6 +14,7 @@ use super::file::{KeyFileError, LONGEST};
 use super::file_names::FileKind;
 use super::{KeyError, KeyId, Month, MonthKey, Slot, UsedKey};
 
+/// An open keys directory that has passed the checks of its owner and permissions.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
@@ -41,7 +42,7 @@ impl Directory {
             |error: Errno| KeyError::Directory { directory: path.clone(), source: error.into() };
         let stat = fstat(&directory).map_err(failed)?;
         let (owner, user) = (stat.st_uid, user());
-        // A directory of root that we can read is safe too.
+        // A directory that belongs to root and that this user can read is safe too.
         if owner != user && owner != 0 {
             return Err(KeyError::ForeignDirectory { directory: path, owner, user });
         }
@@ -77,7 +78,7 @@ impl Directory {
         KeyError::Missing { slot: used.slot, id: used.id, path }
     }
 
-    /// The error for a slot with another key than the used one.
+    /// The error for a slot that contains another key than the one that was used.
     pub fn replaced(&self, used: UsedKey, found: KeyId) -> KeyError {
         let path = self.path_of(&used.slot.file_name(FileKind::Key));
         KeyError::Replaced { slot: used.slot, path, used: used.id, found }
@@ -136,7 +137,7 @@ impl Directory {
         Ok(key)
     }
 
-    /// The whole content of a file that only we can read and write.
+    /// The whole content of a file that only this user can read and write; any other file is an error.
     pub fn read(&self, name: &str, longest: u64) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let path = self.path_of(name);
         let file = self.open_file(name)?;
@@ -169,6 +170,7 @@ impl Directory {
         };
         let failed = |source| KeyError::Read { path: path.clone(), source };
         let mut metadata = file.metadata().map_err(failed)?;
+        // The second name may be the temporary one.
         if metadata.nlink() == 2 {
             self.remove_temporary_name(&file).map_err(|error| failed(error.into()))?;
             metadata = file.metadata().map_err(failed)?;
@@ -177,8 +179,8 @@ impl Directory {
         Ok(file)
     }
 
-    /// Removes the temporary name of a key that also has its final name. Normally its creator does so; after a kill, or
-    /// in the middle of a creation, any process may.
+    /// Removes the temporary name of a key that also has its final name. Normally the process that created it does so;
+    /// if that was killed or is not finished, any process may.
     fn remove_temporary_name(&self, key: &File) -> rustix::io::Result<()> {
         let key = fstat(key)?;
         for entry in Dir::read_from(&self.directory)? {
@@ -212,13 +214,13 @@ impl Directory {
     pub fn write_new(&self, name: &str, text: &[u8]) -> io::Result<()> {
         let mut file = self.create(name, OFlags::WRONLY)?;
         file.write_all(text).and_then(|()| file.sync_all()).inspect_err(|_| {
-            // Best effort: the error is what counts.
+            // Best effort: the first error is reported.
             let _ = self.remove(name);
         })?;
         self.sync()
     }
 
-    /// Succeeds if the file does not exist.
+    /// Removes a file; succeeds if it does not exist.
     pub fn remove(&self, name: impl rustix::path::Arg) -> rustix::io::Result<()> {
         match unlinkat(self.directory.as_fd(), name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),

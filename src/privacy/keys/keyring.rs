@@ -1,4 +1,4 @@
-//! [`Keyring`]: loads and caches the keys of a directory, and detects changes of it.
+//! [`Keyring`]: loads, creates and caches the keys of a directory, and notices when the directory changes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -29,14 +29,14 @@ pub struct Keyring {
     loaded: RwLock<LoadedKeys>,
     /// Held while loading, so that one thread at a time loads keys.
     loading: Mutex<()>,
-    /// A missing directory is created with the first key.
+    /// Whether a missing directory is created with the first key.
     creates_directory: bool,
-    /// A missing key is an error; none is created.
+    /// Whether a missing key is an error instead of being created.
     pub(super) creates_no_keys: bool,
     usage_recorder: OnceLock<UsageRecorder>,
 }
 
-/// Callback that stores the names of used keys.
+/// The callback that stores the names of used keys in the state.
 struct UsageRecorder(Box<RecordUsage>);
 
 type RecordUsage = dyn Fn(&[UsedKey]) -> io::Result<()> + Send + Sync;
@@ -54,7 +54,7 @@ struct LoadedKeys {
     /// Used keys from the state, from lists read so far and from this process; independent of the current directory,
     /// and never cleared.
     known: UsedKeys,
-    /// Used keys that this process knows to be durable in the list.
+    /// Used keys that are durable in the directory's list, as far as this process knows.
     listed: BTreeSet<UsedKey>,
     /// Stamp of the directory at its last detected change.
     directory: Option<Stamp>,
@@ -96,7 +96,7 @@ impl Keyring {
         Keyring { creates_directory, ..keyring }
     }
 
-    /// Creates no keys: for processes that may not know all used keys.
+    /// Changes it into a keyring that creates no keys, for processes that may not know all used keys.
     #[must_use]
     pub fn making_none(self) -> Keyring {
         Keyring { creates_no_keys: true, ..self }
@@ -120,13 +120,13 @@ impl Keyring {
         &self.directory
     }
 
-    /// Checks that the directory exists and is safe; creates it if this keyring does so.
+    /// Checks that the directory exists and is safe; creates a missing one if this keyring may.
     pub fn look(&self) -> Result<(), KeyError> {
         self.open_or_create_directory(None).map(drop)
     }
 
-    /// Clears loaded keys if the directory or a key in use has changed: another process may have rotated, destroyed or
-    /// restored a key, or replaced the directory. Called once per batch; reads only metadata. `true`: keys were
+    /// Clears the cached keys if the directory or a key in use has changed: another process may have rotated, destroyed
+    /// or restored a key, or replaced the directory. Called once per batch; reads only metadata. `true`: the cache was
     /// cleared.
     pub fn refresh(&self) -> bool {
         let (directory, now) = (Stamp::of(&self.directory), self.clock.uptime());
@@ -147,8 +147,8 @@ impl Keyring {
         true
     }
 
-    /// Adds keys known to have been used, from any record: none of them is created again, and in a directory that does
-    /// not know them no other key is used for the first time.
+    /// Adds keys that are known to have been used, from any record. None of them is created again; and in a directory
+    /// whose list does not contain them, no key is used for the first time.
     pub fn remember(&self, used: &[UsedKey]) {
         self.write().known.merge(&used.iter().copied().collect());
     }
@@ -157,13 +157,13 @@ impl Keyring {
         self.read().known.clone()
     }
 
-    /// Sets the callback that stores the name of each key before the first token with it leaves; see
-    /// [`Keyring::remember`].
+    /// Sets the callback that stores the name of each key before the first value is sealed with it; the names are
+    /// passed to [`Keyring::remember`] at the next start.
     pub fn tell(&self, keep: impl Fn(&[UsedKey]) -> io::Result<()> + Send + Sync + 'static) {
         _ = self.usage_recorder.set(UsageRecorder(Box::new(keep)));
     }
 
-    /// Every used key in the list of the directory, in slot order.
+    /// All keys in the directory's list of used keys, in slot order.
     pub fn used(&self) -> Result<Vec<UsedKey>, KeyError> {
         Ok(UsedList::read(&Directory::open(&self.directory)?)?.entries.keys().collect())
     }
@@ -223,7 +223,7 @@ impl Keyring {
         self.record_usage(&used_keys)
     }
 
-    /// Stores new names with the callback first; if that fails, they are not remembered either.
+    /// Remembers these used keys. New names are first stored with the callback; if that fails, nothing is remembered.
     fn record_usage(&self, used_keys: &UsedKeys) -> Result<(), KeyError> {
         let known = self.known();
         let new: Vec<UsedKey> = used_keys.keys().filter(|key| !known.contains(*key)).collect();
@@ -258,7 +258,7 @@ impl Keyring {
         }
     }
 
-    /// The key that a token names.
+    /// The key that is named in a token.
     pub fn for_opening(&self, month: Month, id: KeyId) -> Result<Arc<MonthKey>, KeyError> {
         if let Some(key) = self.read().opening_keys.get(&(month, id)) {
             return Ok(Arc::clone(key));

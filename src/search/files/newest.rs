@@ -1,4 +1,4 @@
-//! Keeps the newest documents of all files in memory.
+//! Keeps the newest matches of a search over several files in memory.
 
 use std::collections::BinaryHeap;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use crate::base::Timestamp;
 use crate::search::Each;
 
-/// The newest `size` documents; of two with equal times, the later one counts as newer.
+/// The newest `size` documents; of two with equal times, the one added later counts as newer.
 #[derive(Debug)]
 pub struct Newest {
     size: usize,
@@ -20,6 +20,7 @@ impl Newest {
         Newest { size, count: 0, kept: BinaryHeap::new() }
     }
 
+    /// Whether a document with this time would be kept.
     pub fn wants(&self, time: Timestamp) -> bool {
         let oldest = self.kept.peek().map(|oldest| oldest.0.0);
         self.kept.len() < self.size || (self.size > 0 && oldest.is_some_and(|old| time >= old))
@@ -33,6 +34,7 @@ impl Newest {
         }
     }
 
+    /// Passes the documents to `each`, newest first; returns their number.
     pub fn hand_out(self, each: Each<'_>) -> io::Result<u64> {
         // Ascending in the reversed order: the newest first.
         let kept = self.kept.into_sorted_vec();

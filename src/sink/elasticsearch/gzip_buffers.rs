@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-/// As many as there are requests at once.
+/// Maximum number of buffers, and of compressors, that are kept: as many as there are requests at once.
 const KEPT: usize = 2;
 /// Bytes compressed before other tasks of this thread get their turn.
 const SLICE: usize = 64 * 1024;
@@ -23,7 +23,7 @@ struct Free {
 }
 
 impl BufferPool {
-    /// `body`, compressed. The client may keep it as long as it needs.
+    /// Compresses `body`. The buffer returns to the pool when the client drops the result.
     pub async fn compressed(&self, body: &[u8]) -> Bytes {
         let mut buffer = self.free().buffers.pop().unwrap_or_default();
         buffer.clear();
@@ -65,6 +65,7 @@ async fn compress(compressor: &mut Compress, body: &[u8], compressed: &mut Vec<u
     }
 }
 
+/// A compressed body; returns its buffer to the pool when it is dropped.
 struct Compressed {
     buffer: Vec<u8>,
     pool: BufferPool,

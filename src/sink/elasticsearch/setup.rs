@@ -1,7 +1,7 @@
 //! Prepares a server before the first events: installs the index template (how fields are indexed, how text is split
 //! into words), and a policy that deletes old indexes if `keep` is set.
 //!
-//! Events are delivered without it too; then the server guesses types from the first values.
+//! Events are also delivered without this; then the server guesses the type of each field from its first value.
 
 mod retention;
 
@@ -14,7 +14,7 @@ use self::retention::Retention;
 use super::{ElasticsearchSink, Settings, reply};
 use crate::client::elasticsearch::{LARGEST_REPLY, Method, Reply, Request};
 
-/// The name of template and policy on the server.
+/// The name of the template and of the policy on the server.
 const NAME: &str = "logwarden";
 
 const MAPPING: &str = include_str!("../../../assets/elasticsearch/template.json");
@@ -53,7 +53,7 @@ fn path() -> String {
     format!("_index_template/{NAME}")
 }
 
-/// All indexes of these settings.
+/// Wildcards for the names of all indexes into which these settings write.
 pub(super) fn patterns(settings: &Settings) -> Vec<String> {
     let mut patterns = vec![settings.index.wildcard()];
     patterns.extend(settings.routes.iter().map(|route| route.index.wildcard()));
@@ -138,11 +138,11 @@ fn refused(answer: &Reply, what: &str, right: &str) -> String {
         401 | 403 => format!(
             "{name} does not allow this user to install {what} ({status}: {said}); it needs `{right}`"
         ),
-        _ => format!("{name} refuses {what} ({status}: {said})"),
+        _ => format!("{name} refused to install {what} ({status}: {said})"),
     }
 }
 
-/// In the form of servers.
+/// As servers write a number of days: `30d`.
 fn days(keep: Duration) -> String {
     format!("{}d", keep.as_secs() / 86_400)
 }

@@ -1,9 +1,11 @@
-//! The contiguous confirmed prefix of one generation, with confirmations in any order.
+//! Tracks the confirmed prefix of one generation while its events are confirmed in any order.
 
 use std::collections::BTreeMap;
 
+/// The bytes of one generation that are done: up to `end`, and in the ranges beyond it.
+///
 /// Invariant: `end` never moves over a byte that was not completed; the ranges beyond it are disjoint, do not touch
-/// each other, and start behind it.
+/// each other, and start after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Prefix {
     end: u64,
@@ -23,7 +25,7 @@ impl Prefix {
         self.end
     }
 
-    /// [start, end) is done, confirmed or filtered. Returns how many of these bytes are newly done.
+    /// Marks [start, end) as done (confirmed or filtered). Returns the number of its bytes that were not done before.
     pub(super) fn complete(&mut self, start: u64, end: u64) -> u64 {
         let (mut start, mut end) = (start.max(self.end), end);
         if start >= end {
@@ -74,7 +76,7 @@ impl Prefix {
         self.beyond.last_key_value().map_or(self.end, |(_, end)| *end)
     }
 
-    /// The byte at `offset` is done.
+    /// Whether the byte at `offset` is done.
     pub(super) fn contains(&self, offset: u64) -> bool {
         let early =
             || self.beyond.range(..=offset).next_back().is_some_and(|(_, end)| *end > offset);

@@ -1,4 +1,5 @@
-//! Events that were read and are not confirmed: encoded, sent, or failed and waiting for a retry.
+//! Keeps a worker's events that were read and are not confirmed: encoded, being sent, or failed and waiting for a
+//! retry.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,7 +21,9 @@ pub(super) struct ActiveDelivery {
     bytes: usize,
     /// Bytes of the log.
     pub input: u64,
+    /// When the oldest of the events was read.
     oldest: Option<Timestamp>,
+    /// Why their target accepted nothing at the last try, while others did.
     blocked: Option<String>,
 }
 
@@ -38,7 +41,7 @@ impl FailedBulk {
     }
 }
 
-/// See the module. Its memory counts against the worker's budget.
+/// The events in flight. Their memory counts against the worker's budget.
 #[derive(Debug)]
 pub(super) struct InFlightEvents {
     /// Read and encoded, not yet sent.
@@ -65,7 +68,7 @@ impl InFlightEvents {
         }
     }
 
-    /// No event is waiting to be sent.
+    /// Whether no event is waiting to be sent; deliveries may still be running.
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_none() && self.failed.is_empty()
     }
@@ -75,7 +78,7 @@ impl InFlightEvents {
         self.ready.iter().chain(self.failed.iter().map(|failed| &failed.bulk))
     }
 
-    /// Failed bulks leave no space in the budget for another one.
+    /// Whether failed bulks leave no space in the budget for another one.
     pub(super) fn is_full(&self, budget: usize) -> bool {
         let failed: usize = self.failed.iter().map(|failed| failed.bulk.bytes()).sum();
         let sent: usize = self.active.iter().map(|delivery| delivery.bytes).sum();
@@ -107,18 +110,18 @@ impl InFlightEvents {
         }
     }
 
-    /// When failed bulks are due again.
+    /// The times at which failed bulks are due again.
     pub(super) fn due_times(&self) -> impl Iterator<Item = Instant> {
         self.failed.iter().filter_map(|failed| failed.not_before)
     }
 
-    /// The next bulk, cut to the limits: failed bulks first, several of them merged.
+    /// The next bulk to be sent, within the limits: failed bulks that are due first, several of them merged.
     pub(super) fn next_bulk(&mut self, events: usize, now: Instant) -> Option<Bulk> {
         let bulk = match self.failed.iter().position(|failed| failed.is_due(now)) {
             Some(first) => self.merge_due(first, events, now),
             None => self.ready.take()?,
         };
-        // A bulk from before the limit was lowered; the part that does not fit is sent next.
+        // It does not fit if the limit was lowered since it was read; the remaining part is sent next.
         let fitting = bulk.fitting(self.size_limit.now());
         if fitting >= bulk.len() {
             return Some(bulk);
@@ -150,7 +153,7 @@ impl InFlightEvents {
         bulk
     }
 
-    /// The bulk is being sent from now on.
+    /// Records that the bulk is being sent from now on.
     pub(super) fn mark_sent(&mut self, bulk: &mut Bulk) {
         self.delivery_number += 1;
         bulk.delivery_number = self.delivery_number;
@@ -165,7 +168,7 @@ impl InFlightEvents {
         });
     }
 
-    /// The delivery was answered.
+    /// Records that the delivery of this bulk was answered.
     pub(super) fn mark_answered(&mut self, bulk: &mut Bulk) {
         let delivery = self
             .active
@@ -175,13 +178,13 @@ impl InFlightEvents {
         bulk.answered_in = delivery.map_or(Duration::ZERO, |delivery| delivery.sent_at.elapsed());
     }
 
-    /// No delivery is running any more; everything is read again.
+    /// Discards everything, after the last running delivery has ended: all these events are read again.
     pub(super) fn discard_all(&mut self) {
         self.active.clear();
         self.drop_bodies();
     }
 
-    /// Memory is used by bulks that are not being sent, or by spare buffers.
+    /// Whether bulks that are not being sent, or spare buffers, use memory.
     pub(super) fn holds_bodies(&self) -> bool {
         !self.is_empty() || !self.spare_buffers.is_empty()
     }
@@ -202,7 +205,7 @@ impl InFlightEvents {
         }
     }
 
-    /// An empty bulk.
+    /// An empty bulk, with the buffer of a finished one if there is one.
     pub(super) fn empty_bulk(&mut self) -> Bulk {
         self.spare_buffers.pop().unwrap_or_default()
     }
@@ -213,7 +216,7 @@ impl InFlightEvents {
         sent.chain(self.not_sent().filter_map(|bulk| bulk.oldest)).min()
     }
 
-    /// Why a target accepts nothing while others do.
+    /// Why one target accepts nothing while others do; `None` if there is none.
     pub(super) fn blocked(&self) -> Option<&String> {
         let failed = self.failed.iter().map(|failed| &failed.bulk.blocked);
         failed.chain(self.active.iter().map(|delivery| &delivery.blocked)).flatten().next()

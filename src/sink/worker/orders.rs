@@ -1,4 +1,5 @@
-//! When a worker may deliver: continuously, on request, in rounds, or once. Orders from the operator change it.
+//! Decides when a worker may deliver: continuously, on request, in rounds, or once. Orders from the operator change
+//! this.
 
 use std::time::Duration;
 
@@ -36,19 +37,21 @@ pub enum Order {
     Pause {
         by: String,
     },
-    /// Continuously from now on; with [`Mode::Once`] to its end, with [`Mode::Rounds`] a round at once.
+    /// Ends a pause, and the wait of [`Mode::Armed`], which then delivers continuously. The other modes continue;
+    /// [`Mode::Rounds`] with a round at once.
     Resume,
-    /// Now, instead of after the back-off.
+    /// Send failed events again now, instead of after the back-off.
     Retry,
     /// Nothing more will be written: deliver everything as with [`Mode::Once`], and end.
     Finish,
-    /// Report where this event is.
+    /// Report the outcome so far of the event at this offset.
     Where(Cursor),
 }
 
-/// What the worker may do now.
+/// The mode of the worker, and its current round.
 #[derive(Debug)]
 pub(super) struct ModeState {
+    /// The mode that is resumed after a pause.
     mode: Mode,
     pub base: Base,
     round: Round,
@@ -66,6 +69,7 @@ enum Round {
     Over,
 }
 
+/// The mode that applies now: that of the start, or a pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Base {
     Auto,
@@ -101,7 +105,7 @@ impl ModeState {
         });
     }
 
-    /// A pause stays in force until it is lifted.
+    /// Changes the mode to [`Mode::Once`]. A pause stays in force until it is lifted.
     fn finish(&mut self) {
         match self.base {
             Base::Paused { .. } => (self.mode, self.round) = (Mode::Once, Round::None),
@@ -114,7 +118,7 @@ impl ModeState {
         self.is_in_round() || self.delivers_all()
     }
 
-    /// Delivers without an order.
+    /// Whether it delivers everything, without an order.
     fn delivers_all(&self) -> bool {
         matches!(self.base, Base::Auto | Base::Once)
     }
@@ -123,7 +127,7 @@ impl ModeState {
         self.base == Base::Once
     }
 
-    /// `--once` has delivered everything.
+    /// Whether the last round is done: `--once` has delivered everything.
     pub(super) fn is_over(&self) -> bool {
         self.round == Round::Over
     }
@@ -133,7 +137,7 @@ impl ModeState {
         self.round = Round::Requested;
     }
 
-    /// The ends of the requested round are not fixed yet.
+    /// Whether a round was requested whose ends are not fixed yet.
     pub(super) fn waits_for_ends(&self) -> bool {
         self.round == Round::Requested
     }
@@ -178,8 +182,8 @@ impl Worker {
         self.report.touch();
     }
 
-    /// Starts the requested round when the ends are known. No read may be running: one that started before the ends
-    /// are fixed and found nothing proves nothing about them.
+    /// Starts the requested round when the ends are known. No read may be running: if it started before the ends were
+    /// fixed and finds nothing, there may still be events before them.
     pub(super) fn begin_round(&mut self) {
         let queue = &*self.config.queue;
         if self.input.is_idle()
@@ -195,7 +199,7 @@ impl Worker {
         }
     }
 
-    /// A round ends when everything up to its ends is confirmed.
+    /// Ends the round if everything up to its ends is confirmed and committed.
     pub(super) fn end_round(&mut self) {
         if self.mode.is_in_round() && self.is_round_delivered() && self.commits.at.is_none() {
             self.mode.end_round();
@@ -204,7 +208,7 @@ impl Worker {
         }
     }
 
-    /// Everything of the round is delivered, but perhaps not committed.
+    /// Whether everything of the round is delivered, but perhaps not committed.
     pub(super) fn is_round_delivered(&self) -> bool {
         self.has_nothing_unconfirmed() && self.is_round_read()
     }

@@ -1,4 +1,4 @@
-//! Limits how far a lane reads: no further than the main worker. Counts how many of these bytes the lane has still to
+//! Limits how far a lane reads: no further than the main worker. Counts how many of these bytes the lane still has to
 //! deliver.
 
 use std::collections::HashMap;
@@ -44,13 +44,13 @@ impl ReadLimit {
         self.changes.notify();
     }
 
-    /// Removes generations that never come back.
+    /// Removes the limits of generations that no longer exist.
     pub(super) fn forget(&self, generations: &[GenerationId]) {
         let mut limits = self.limits.lock().expect("no holder of the lock panics");
         generations.iter().for_each(|id| _ = limits.remove(id));
     }
 
-    /// The cursor row of a lane has moved in this generation.
+    /// Records that the cursor row of a lane has moved in this generation.
     pub(super) fn note_row_moved(&self, generation: GenerationId) {
         self.changes.mark(&ChangeSet::of([generation]));
     }
@@ -68,7 +68,7 @@ impl ReadLimit {
     }
 }
 
-/// Bytes that a lane has still to deliver; computed again only for generations whose limit or row has moved.
+/// The bytes that a lane still has to deliver; computed again only for generations whose limit or row has moved.
 #[derive(Debug)]
 pub(super) struct LaneBacklog {
     changes: Changes,
@@ -86,7 +86,7 @@ impl LaneBacklog {
         self.bytes
     }
 
-    /// `of`: the bytes between the lane's row and the limit.
+    /// Brings the numbers up to date. `of`: the bytes between the lane's row and the limit.
     pub(super) fn update(&mut self, read_limit: &ReadLimit, of: impl Fn(GenerationId) -> u64) {
         let news = self.changes.take();
         if news.all {
@@ -104,7 +104,7 @@ impl LaneBacklog {
     }
 }
 
-/// The log up to the read limit.
+/// The log files as a lane reads them: up to the read limit.
 pub(super) struct LimitedQueue {
     pub queue: Arc<dyn Queue>,
     pub read_limit: Arc<ReadLimit>,

@@ -1,4 +1,4 @@
-//! The header: one line with the overall state, one with the shown levels and their event counts.
+//! Draws the header of the screen: one line with the overall state, one with all levels and their event counts.
 
 use ratatui::layout::Rect;
 
@@ -49,7 +49,7 @@ fn engine(state: &State, glyphs: &Glyphs) -> Vec<Span<'static>> {
     vec![span(format!("{glyph} {text}"), role)]
 }
 
-/// Alarms that are visible on every pane: with names if there is room, else shortened.
+/// The alarms, with names if there is room, otherwise shortened.
 fn fitted_alarms(state: &State, glyphs: &Glyphs, room: usize) -> Vec<Span<'static>> {
     let spaced = |texts: Vec<(String, Role)>| -> Vec<Span<'static>> {
         texts.into_iter().flat_map(|(text, role)| [plain(" "), span(text, role)]).collect()
@@ -96,6 +96,7 @@ fn paused(state: &State) -> Option<(&str, String)> {
     })
 }
 
+/// The further parts of the line, the most urgent first: following or position, files, events.
 fn figures(state: &State, glyphs: &Glyphs) -> Vec<Vec<Span<'static>>> {
     let mut parts = Vec::new();
     let stream = &state.stream;

@@ -1,4 +1,4 @@
-//! Details of the selected sink: state, errors, rate, lag, deliveries and byte accounting.
+//! The pane with the details of the selected sink: state, errors, rate, lag, deliveries and byte accounting.
 
 use super::{shipping, time};
 use crate::base::{bytes, sanitize};

@@ -1,4 +1,4 @@
-//! Applies the results of the record loader to the state.
+//! Applies the current list of files and the results of the record loader to the state of the screen.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,6 +11,7 @@ use crate::ui::action::LoadResult;
 use crate::ui::state::FileEntry;
 use crate::ui::stream::{Reset, Row, Stream};
 
+/// Takes over the list of files. `grown`: at least one has new content.
 pub fn files(state: &mut State, mut entries: Vec<FileEntry>, grown: bool) {
     for entry in &mut entries {
         entry.hidden = state.stream.hidden.contains(&entry.file);
@@ -26,7 +27,7 @@ pub fn files(state: &mut State, mut entries: Vec<FileEntry>, grown: bool) {
         stream.stale = true;
         stream.new_count_stale = true;
     }
-    // While following, a new file is shown from its end on.
+    // While the screen follows, a new file is shown from its end on.
     if !stream.files.starts_with(&before) {
         stream.reload_after_removal();
     } else if before.len() != stream.files.len() && !before.is_empty() && stream.is_following {
@@ -34,7 +35,7 @@ pub fn files(state: &mut State, mut entries: Vec<FileEntry>, grown: bool) {
     }
 }
 
-/// Warns of truncated files: a new file at a path whose previous file was not renamed, so that its lines are lost.
+/// Warns of truncated files: a path has a new file, and the previous one was not renamed, so that its lines are gone.
 fn warn_of_truncations(state: &mut State, entries: &[FileEntry]) {
     // Called every few milliseconds, with up to ten thousand files, and mostly none of them is new.
     if entries.iter().map(|entry| entry.file).eq(state.files.iter().map(|entry| entry.file)) {
@@ -110,7 +111,7 @@ pub fn apply(state: &mut State, result: LoadResult) {
     }
 }
 
-/// Replaces the answer of an earlier search with a note how this match was found.
+/// Replaces the answer to an earlier search with the note of this one (such as that it started again at the other end).
 fn show_search_note(state: &mut State) {
     let note = state.stream.running_search.as_ref().map_or("", |run| run.note);
     state.messages.clear_answer(state.now);
@@ -119,6 +120,7 @@ fn show_search_note(state: &mut State) {
     }
 }
 
+/// Adds older rows above.
 fn back(stream: &mut Stream, rows: Vec<Row>, head: Frontier, edge: bool) {
     let more = rows.len();
     // The incomplete records are inserted again at the next read of the tail.
@@ -150,6 +152,7 @@ fn back(stream: &mut Stream, rows: Vec<Row>, head: Frontier, edge: bool) {
     stream.trim();
 }
 
+/// Adds newer rows, mostly below.
 fn forward(stream: &mut Stream, rows: Vec<Row>, tail: Frontier, edge: bool) {
     let first_on_screen = stream.rows.get(stream.top).map(|row| row.entry.position);
     let selected = stream.selected_row().map(|row| row.entry.position);
@@ -189,7 +192,7 @@ fn reselect(stream: &mut Stream, selected: Option<Position>) {
     }
 }
 
-/// Handles a moved tail: rows with a later time than the next record are dropped and loaded again in order.
+/// Handles new records at the end: rows with a later time than the next record are dropped and loaded again in order.
 fn tail_moved(stream: &mut Stream, next_key: Option<i64>, open: Vec<Row>) {
     stream.stale = false;
     let selected = stream.selected_row().map(|row| row.entry.position);
@@ -218,6 +221,7 @@ fn tail_moved(stream: &mut Stream, next_key: Option<i64>, open: Vec<Row>) {
     stream.scroll_to_selection();
 }
 
+/// Selects the row of a match; loads the rows around it if it is not among them.
 fn found(stream: &mut Stream, row: Row) {
     stream.running_search = None;
     if let Some(index) = stream.find(row.entry.position) {

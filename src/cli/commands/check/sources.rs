@@ -1,6 +1,7 @@
-//! Checks whether the paths of the sources can be read.
+//! Checks whether the paths of the sources can be read, and whether two sources name the same file.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -10,9 +11,10 @@ use super::Finding;
 use crate::base::{bytes, timed_fs};
 use crate::follow::SourceConfig;
 
-/// For checking all files of one path: a mount that does not answer would block forever.
+/// Limit for checking all files of one path: a mount that does not answer would block forever.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// One finding per path of the source.
 pub(super) fn source(source: &SourceConfig) -> Vec<Finding> {
     source
         .paths
@@ -24,7 +26,7 @@ pub(super) fn source(source: &SourceConfig) -> Vec<Finding> {
         .collect()
 }
 
-/// Reports files named by several sources. The first source gets them; the others would never read them.
+/// Reports paths named by several sources. The first source gets the events; the others would never read the file.
 pub(super) fn named_twice(sources: &[SourceConfig]) -> Vec<Finding> {
     let mut owners: HashMap<PathBuf, &str> = HashMap::new();
     let mut findings = Vec::new();
@@ -35,7 +37,8 @@ pub(super) fn named_twice(sources: &[SourceConfig]) -> Vec<Finding> {
             if owner != &*source.name {
                 let subject = format!("source {} {}", source.name, path.display());
                 let problem = format!(
-                    "source {owner} also names it and gets all of its events; remove it from one of them"
+                    "source {owner} also names this path and gets all of its events; remove the path from one of \
+                     the two sources"
                 );
                 findings.push(Finding { subject, result: Err(problem) });
             }
@@ -44,7 +47,7 @@ pub(super) fn named_twice(sources: &[SourceConfig]) -> Vec<Finding> {
     findings
 }
 
-/// `None`: the check took longer than `DEADLINE`. Its thread then ends with the process.
+/// Runs `check` on its own thread. `None`: it took longer than `DEADLINE`; its thread then ends with the process.
 pub(super) fn within_deadline<T: Send + 'static>(
     check: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
@@ -62,8 +65,8 @@ fn readable_within_deadline(path: &Path) -> Result<String, String> {
     within_deadline(move || readable(&of)).unwrap_or_else(|| {
         let seconds = DEADLINE.as_secs();
         Err(format!(
-            "its file system does not answer within {seconds} s; it is read as soon as the file system answers; \
-             check the server or the network"
+            "the file system of this path did not answer within {seconds} s; the path is read as soon as it answers; \
+             check the file server or the network"
         ))
     })
 }
@@ -95,11 +98,9 @@ fn pattern(text: &str) -> Result<String, String> {
     let unreadable: Vec<String> = found.iter().filter_map(|path| open(path).err()).collect();
     match unreadable.first() {
         None => Ok(format!("matches {}, readable", bytes::counted(found.len() as u64, "file"))),
-        Some(first) => Err(format!(
-            "{} of {} files cannot be read ({first}); give this user read permission",
-            unreadable.len(),
-            found.len()
-        )),
+        Some(first) => {
+            Err(format!("{} of {} files cannot be read ({first})", unreadable.len(), found.len()))
+        }
     }
 }
 
@@ -116,7 +117,12 @@ fn open(path: &Path) -> Result<(), String> {
         true => timed_fs::read_dir(path).map(drop),
         false => timed_fs::open(path).map(drop),
     };
-    opened.map_err(|error| format!("{}: {error}", path.display()))
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            format!("{}: {error}; give this user read permission", path.display())
+        }
+        _ => format!("{}: {error}", path.display()),
+    })
 }
 
 fn is_pipe(path: &Path) -> bool {

@@ -1,4 +1,5 @@
-//! `dead-letters list` and `show`. Read-only; work while an engine is writing.
+//! The commands `dead-letters list` (a summary per file) and `dead-letters show` (each dead letter). They change
+//! nothing, and work while an engine is writing.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::sink::dead_letters::{
     DeadLetter, LetterFile, Lines, MalformedLines, Overview, overview,
 };
 
-/// Reasons shown per file in the table.
+/// Maximum number of reasons shown per file in the table.
 const MAX_REASONS: usize = 3;
 
 impl DeadLetterCommand {
@@ -63,7 +64,7 @@ impl DeadLetterCommand {
         }
     }
 
-    /// Summaries of the files that contain selected dead letters.
+    /// Summaries of the files that contain selected dead letters, and the lines that could not be read as one.
     pub(super) fn overviews(&self) -> anyhow::Result<(Vec<Overview>, MalformedLines)> {
         let mut odd = MalformedLines::default();
         let mut found = Vec::new();
@@ -95,7 +96,7 @@ struct LetterObject<'a> {
     letter: &'a DeadLetter,
 }
 
-/// One JSON object on a line; harmless on a terminal.
+/// One JSON object on a line; on a terminal, control characters are escaped.
 fn object(out: &mut impl Write, value: &impl Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(value)?;
     if std::io::stdout().is_terminal() {

@@ -1,4 +1,5 @@
-//! Reads the merged tree into settings. The keys requested from a section here are the list of known keys.
+//! Turns the merged tree of all configuration layers into settings. The keys requested from a section here are the list
+//! of known keys.
 
 mod privacy;
 mod rule;
@@ -31,10 +32,10 @@ pub struct Configured {
     pub ship: Ship,
     pub sinks: Vec<SinkSettings>,
     pub dead_letters_max_bytes: u64,
-    /// Byte limit for kept content of deleted files.
+    /// Byte limit for the unread content of deleted files that is kept.
     pub intake_max_bytes: u64,
     pub privacy: PrivacySettings,
-    /// The screen starts masked.
+    /// Whether the screen starts with its mask on.
     pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
@@ -120,7 +121,7 @@ fn address(written: &str) -> Result<SocketAddr, String> {
     written.parse().map_err(|_| format!("`{written}` is not a valid listen address; {hint}"))
 }
 
-/// The zone is needed before anything else is read; an invalid one is reported later.
+/// The zone is needed before anything else is read; for an invalid one this is UTC, and the error is reported later.
 fn zone_of(table: &Table) -> TimeZone {
     match table.get("timezone") {
         Some(Entry { value: Value::Text(name) | Value::Typed(name), .. }) => {
@@ -142,8 +143,8 @@ pub fn read_zone(name: &str) -> Result<TimeZone, String> {
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// A level, or comma-separated directives. Any other bare word is rejected, because it would be read as the name of a
-/// module that does not exist, and nothing would be logged.
+/// Checks a level, or comma-separated directives (`module=level`). Any other single word is rejected: it would be read
+/// as the name of a module that does not exist, and nothing would be logged.
 fn log_level(text: &str) -> Result<String, String> {
     let is_level = |word: &str| LOG_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
     let mut words = text.split(',').map(str::trim);

@@ -1,5 +1,5 @@
-//! Sends dead letters in requests and determines the outcome of each. After some failed tries it gives up and reports
-//! the reason.
+//! Sends dead letters to their sink again, many per request, and determines the outcome of each. After several failed
+//! tries it gives up and reports the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::base::with_causes;
 use crate::sink::dead_letters::DeadLetter;
 use crate::sink::{Delivery, Items, Outcome, Refusal, Sink, SinkError};
 
-/// Failures in a row before it gives up, with back-off between them.
+/// Consecutive failures after which it gives up, with back-off between them.
 const TRIES: u32 = 6;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub(super) enum LetterOutcome {
         refusal: Refusal,
         target: String,
     },
-    /// Not accepted now.
+    /// Neither accepted nor rejected: the letter stays as it is.
     NotTaken,
     /// The stored document cannot be sent.
     Unreadable(String),
@@ -36,13 +36,13 @@ pub(super) struct Sender {
     stop: CancellationToken,
     backoff: Backoff,
     failures: u32,
-    /// Why nothing more is sent.
+    /// Why nothing more is sent; `None`: sending continues.
     pub given_up: Option<String>,
     /// Why one of the targets accepts nothing now.
     blocked: Option<String>,
 }
 
-/// Encoded letters, with the index of each item's letter.
+/// Encoded letters for one request; `letters_of` has the index of each item's letter.
 #[derive(Default)]
 struct Part {
     items: Items,
@@ -67,7 +67,7 @@ impl Sender {
         problems.map(|problem| format!("sink {sink}: {problem}")).collect()
     }
 
-    /// One outcome per letter.
+    /// Sends these letters; returns one outcome per letter.
     pub fn send(&mut self, letters: &[&DeadLetter]) -> Vec<LetterOutcome> {
         let mut outcomes = vec![LetterOutcome::NotTaken; letters.len()];
         let mut whole = Part::default();
@@ -103,7 +103,7 @@ impl Sender {
         outcomes
     }
 
-    /// `None`: it was stopped, and the items are gone; the letters stay.
+    /// `None`: it was stopped, without an answer; the dead letters stay.
     fn deliver(&self, items: Items) -> Option<(Items, Delivery)> {
         self.runtime.block_on(async {
             tokio::select! {
@@ -114,7 +114,7 @@ impl Sender {
         })
     }
 
-    /// Returns the parts that have to be sent again.
+    /// Records the outcome of each letter; returns the parts that have to be sent again.
     fn apply_delivery(
         &mut self,
         part: Part,
@@ -161,7 +161,7 @@ impl Sender {
                     self.blocked = Some(reason);
                     continue;
                 }
-                // Accepted proves nothing without a commit of the sink, and commits belong to the worker.
+                // Without a commit of the sink, which only the worker does, `Accepted` does not mean delivered.
                 Outcome::Accepted => continue,
             };
         }
@@ -180,7 +180,7 @@ impl Sender {
         self.backoff.reset();
     }
 
-    /// Waits and retries, or gives up.
+    /// Waits and returns the part to be sent again, or gives up.
     fn retry_later(&mut self, part: Part, reason: String, after: Option<Duration>) -> Vec<Part> {
         self.failures += 1;
         if self.failures >= TRIES {

@@ -1,33 +1,36 @@
-//! Decides which changes of names and values are reported: a bounded number, however many names there are. Pure.
+//! Decides which changes to the names and values of fields are reported to the operator: a bounded number, however many
+//! names there are. Pure.
 
 use std::collections::HashSet;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-/// Most names that are reported.
+/// Maximum number of names that are reported one by one.
 pub(super) const MOST: usize = 200;
-/// Changes under further names are counted: the count is reported at this number and at each tenfold.
+/// Changes to further names are counted: the count is reported at this number and at each tenfold.
 const FIRST_SUM: u64 = 1_000;
 
-/// Stores hashes: a name may be as long as an event.
+/// The names reported so far. Stores hashes, because a name may be as long as an event.
 #[derive(Debug, Default)]
 pub(super) struct ReportedNames {
     names: HashSet<u64>,
     unreported: u64,
 }
 
+/// The report that is due for one change.
 #[derive(Debug, PartialEq)]
 pub(super) enum Report {
     None,
     Name,
+    /// The last name that is reported by itself.
     LastName,
-    /// The number of changes under names that were not reported.
+    /// The number of changes to names that were not reported.
     Sum(u64),
 }
 
 impl ReportedNames {
-    /// A field of this name was changed.
+    /// Records that a field of this name was changed; returns the report that is due.
     pub fn note(&mut self, name: &str) -> Report {
         let mut hasher = SipHasher13::new();
         hasher.write(name.as_bytes());

@@ -1,10 +1,11 @@
 //! The format of a cursor file. Pure: converts positions to lines and back.
 //!
 //! Each line is a JSON object, a space, the hash of that object (SipHash-2-4 with a key of zeros, decimal) and a line
-//! end. The first line holds everything: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, rows as in the
-//! payload of the archive. Each further line holds the changes of one commit:
-//! `{"after":…,"length":…,"tail":…,"written":…,"rows":[…], "gone":[…]}`, where `after` is the hash of the line
-//! before. Absences grow by the time between two `written`.
+//! end. The first line contains all positions: `{"version":2,"length":…,"tail":…,"written":…,"rows":[…]}`, with rows as
+//! in the payload of an archive commit. Each further line contains the changes of one commit:
+//! `{"after":…,"length":…,"tail":…,"written":…,"rows":[…], "gone":[…]}`, where `after` is the hash of the previous
+//! line. `length` and `tail` are the length of the output and the hash of its last bytes, `gone` the removed
+//! generations. The absence of a file that is missing grows by the time between two `written`.
 //!
 //! A crash can leave a partial or damaged last line: the lines before it were durable. Any other damage is an error:
 //! a first line with a wrong hash, a line whose `after` does not match, an intact line after a damaged one. The lines
@@ -28,6 +29,7 @@ const VERSION: u32 = 2;
 /// Every line except the first starts with this, and no line contains it elsewhere.
 const CHANGE: &[u8] = b"{\"after\":";
 
+/// One line to be written, and its hash.
 pub struct Line {
     pub bytes: Vec<u8>,
     pub hash: u64,
@@ -57,17 +59,18 @@ struct Change {
     gone: Vec<GenerationId>,
 }
 
+/// The first line of a new file.
 pub fn whole(output_end: OutputEnd, positions: &Positions) -> Line {
     let OutputEnd { length, tail } = output_end;
     let rows = positions.rows.iter().map(to_row).collect();
-    seal(&Whole { version: VERSION, length, tail, written: positions.written, rows })
+    line_of(&Whole { version: VERSION, length, tail, written: positions.written, rows })
 }
 
-/// `after`: the hash of the line before.
+/// The line for the changes of one commit. `after`: the hash of the previous line.
 pub fn change(after: u64, output_end: OutputEnd, step: &Step) -> Line {
     let OutputEnd { length, tail } = output_end;
     let rows = step.changed.iter().map(|(id, row)| to_row((id, row))).collect();
-    seal(&Change { after, length, tail, written: step.written, rows, gone: step.gone.clone() })
+    line_of(&Change { after, length, tail, written: step.written, rows, gone: step.gone.clone() })
 }
 
 pub fn read(bytes: &[u8]) -> io::Result<StoredCursors> {
@@ -88,35 +91,35 @@ fn read_lines(bytes: &[u8]) -> io::Result<StoredCursors> {
     let (json, mut last, mut rest) =
         next(bytes).ok_or_else(|| invalid("its first line is damaged"))?;
     let whole: Whole = serde_json::from_slice(json).map_err(unreadable)?;
-    let mut side = side(whole);
+    let mut stored = stored_cursors(whole);
     while let Some((json, hash, behind)) = next(rest) {
         let change: Change = serde_json::from_slice(json).map_err(unreadable)?;
         if change.after != last {
             return Err(invalid("a line in it is missing"));
         }
-        take(&mut side, change);
+        apply(&mut stored, change);
         (last, rest) = (hash, behind);
     }
     if memmem::find_iter(rest, CHANGE).any(|at| next(&rest[at..]).is_some()) {
         return Err(invalid("a line in it is damaged"));
     }
-    Ok(side)
+    Ok(stored)
 }
 
-fn side(Whole { length, tail, written, rows, .. }: Whole) -> StoredCursors {
+fn stored_cursors(Whole { length, tail, written, rows, .. }: Whole) -> StoredCursors {
     let rows = rows.into_iter().map(from_row).collect();
     let positions = Positions { written, aged: written, rows };
     StoredCursors { output_end: OutputEnd { length, tail }, positions }
 }
 
-fn take(side: &mut StoredCursors, change: Change) {
+fn apply(stored: &mut StoredCursors, change: Change) {
     let Change { length, tail, written, rows, gone, .. } = change;
-    side.output_end = OutputEnd { length, tail };
+    stored.output_end = OutputEnd { length, tail };
     let changed = rows.into_iter().map(from_row).collect();
-    side.positions.apply(Step { written, changed, gone });
+    stored.positions.apply(Step { written, changed, gone });
 }
 
-fn seal(object: &impl Serialize) -> Line {
+fn line_of(object: &impl Serialize) -> Line {
     let mut bytes = serde_json::to_vec(object).expect("numbers are JSON");
     let hash = hash(&bytes);
     bytes.extend(format!(" {hash}\n").into_bytes());

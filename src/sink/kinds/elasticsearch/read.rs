@@ -1,4 +1,4 @@
-//! Reads the settings of `[sink.NAME]` of this kind.
+//! Reads the settings of a `[sink.NAME]` of kind `elasticsearch`.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use crate::client::elasticsearch::{Connection, Login, Url};
 use crate::config::{Section, tilde};
 use crate::sink::elasticsearch::{Analyzer, IndexPattern, Route, Settings};
 
+/// The index if the setting is absent: one per day.
 const INDEX: &str = "logwarden-%Y.%m.%d";
 
-/// `None` if a setting is wrong; the finding is recorded.
+/// `None` if a setting is wrong; the errors are recorded in `section.findings`.
 pub(super) fn read(section: &mut Section<'_>) -> Option<Settings> {
     let connection = connection(section);
     let default = index(section, Some(INDEX));
@@ -28,18 +29,18 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Settings> {
     });
     let index = default?;
     if keep.is_some() {
-        daily(section, &index, &routes);
+        require_daily(section, &index, &routes);
     }
     let connection = connection?;
     Some(Settings { connection, index, routes, compress, allow_rollover, analyzer, keep })
 }
 
-/// An index of several days would be deleted together with its new events.
-fn daily(section: &Section<'_>, index: &IndexPattern, routes: &[Route]) {
+/// Reports each index that is not one per day: an index of several days would be deleted together with its new events.
+fn require_daily(section: &Section<'_>, index: &IndexPattern, routes: &[Route]) {
     let all = std::iter::once(index).chain(routes.iter().map(|route| &route.index));
     for index in all.filter(|index| !index.names_the_day()) {
         let problem = format!(
-            "`keep` deletes whole indexes, but `{index}` has not one index per day; use %Y, %m and %d in it, \
+            "`keep` deletes whole indexes, but `{index}` does not name one index per day; use %Y, %m and %d in it, \
              or remove `keep`"
         );
         section.findings.error(section.place(), problem);
@@ -55,7 +56,7 @@ fn whole_days(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `default` if the setting is absent, and if there is a default.
+/// The setting `index`; if it is absent, `default`, or an error if that is `None`.
 fn index(section: &mut Section<'_>, default: Option<&str>) -> Option<IndexPattern> {
     match (section.has("index"), default) {
         (false, Some(default)) => IndexPattern::parse(default).ok(),
@@ -93,12 +94,16 @@ fn connection(section: &mut Section<'_>) -> Option<Connection> {
 }
 
 fn url(written: &str) -> Result<Url, String> {
-    let shape = || format!("`{written}` is not a valid URL; for example https://localhost:9200");
+    let shape =
+        || format!("`{written}` is not a valid URL; write for example https://localhost:9200");
     let has_password = written.split("://").nth(1).is_some_and(|rest| {
         rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
     });
     if has_password {
-        return Err("a URL must not hold a password; use `username` and `password_file`".to_owned());
+        return Err(
+            "a URL must not contain a user name or password; use `username` and `password_file`"
+                .to_owned(),
+        );
     }
     let url = Url::parse(written).map_err(|_| shape())?;
     let known = matches!(url.scheme(), "http" | "https") && url.has_host();
