@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::event::{Decode, FormatEntry, Part};
 use crate::format::{self, Context, Fit, Format, Head, Joins};
 
-/// The format of the last entry at or before `offset`; plain text before detection.
+/// The format of the last entry at or before `offset`; plain text while there is no entry.
 pub(in crate::follow) fn format_at(
     entries: &[FormatEntry],
     offset: u64,
