@@ -182,7 +182,8 @@ impl Path {
     }
 }
 
-/// The text in which the words of a query without a field name are searched: the message, or else the leaves of all fields, separated by spaces.
+/// The text in which the words of a query without a field name are searched: the message, or if there is none, the
+/// leaves of all fields, separated by spaces.
 pub fn search_text<'p>(
     message: Option<&'p str>,
     fields: impl Iterator<Item = (&'p str, Value<'p>)>,

@@ -1,8 +1,8 @@
 //! The event id: a function of generation, offset and bytes, so that reading an event twice gives the same id.
 //!
-//! 26 characters, base64url without padding of 19 bytes, big endian: birth in seconds u32 (0 if unknown) ‖ beginning of
-//! the generation id u40 ‖ start offset u48 ‖ hash of the record u32. The generation id and the hash are SipHash-1-3
-//! under a key derived from the host id, so that an event id reveals nothing about short contents.
+//! 26 characters, base64url without padding of 19 bytes, big endian: birth in seconds u32 (0 if unknown) ‖ beginning
+//! of the generation id u40 ‖ start offset u48 ‖ hash of the record u32. The generation id and the hash are
+//! SipHash-1-3 under a key derived from the host id, so that an event id reveals nothing about short contents.
 
 use std::fmt;
 

@@ -19,7 +19,8 @@ pub fn run(global: &Global, ship: &Ship) -> anyhow::Result<Exit> {
         Ok(Reply::Refused { reason }) => bail!("{reason}"),
         Ok(other) => bail!("unexpected answer of the engine: {other:?}"),
         Err(error) if control::is_not_running(&error) => bail!(
-            "no engine is using the state directory {}; start one, or deliver once with `logwarden --no-ui --once`",
+            "no engine is running with the state directory {}; start one, or deliver once with `logwarden --no-ui \
+             --once`",
             state.display()
         ),
         Err(error) => {
