@@ -33,7 +33,7 @@ pub struct Settings {
     /// Maximum disk space for the unread rest of deleted files until it is delivered, in bytes.
     pub intake_max_bytes: u64,
     pub privacy: PrivacySettings,
-    /// The screen starts masked.
+    /// The screen starts with sealed values hidden (masked).
     pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,

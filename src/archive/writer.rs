@@ -46,6 +46,7 @@ pub struct Archive {
     in_flight: Arc<InFlight>,
 }
 
+/// The parts of an archive that exist while its writer is open.
 pub(super) struct Open {
     pub writer: IndexWriter<Item>,
     gate: Gate,
@@ -190,11 +191,13 @@ impl Archive {
         }
     }
 
+    /// Closes the writer after a failure; returns the error to report.
     pub(super) fn failed(&mut self, error: TantivyError) -> ArchiveError {
         self.end(&error.to_string());
         ArchiveError::write(&self.directory, error)
     }
 
+    /// The error of an operation on the closed writer.
     fn ended(&self) -> ArchiveError {
         ArchiveError::write(&self.directory, self.failure.clone())
     }

@@ -191,7 +191,7 @@ const CHECK: u8 = b'?';
 /// Escapes for the characters that JSON allows unescaped, but that are unsafe to show: those of [`hidden`], and DEL.
 const HIDING: [u8; 256] = with_hiding([0; 256]);
 
-/// The escapes of both tables.
+/// The escapes of [`REQUIRED`] and [`HIDING`].
 const CAREFUL: [u8; 256] = with_hiding(REQUIRED);
 
 const fn with_hiding(mut table: [u8; 256]) -> [u8; 256] {

@@ -175,11 +175,11 @@ impl Supervisor {
         &self,
         part: &'static str,
         on_panic: OnPanic,
-        piece: impl FnOnce() -> T,
+        step: impl FnOnce() -> T,
     ) -> Result<T, Option<Duration>> {
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.mark_running(part);
-            piece()
+            step()
         }));
         done.map_err(|panic| self.failed(part, on_panic, &*panic))
     }

@@ -35,7 +35,7 @@ pub struct InputInfo {
     pub format: Option<String>,
     pub zone: TimeZone,
     pub seen: Timestamp,
-    /// UTC day of the file's modification time, from which dates without a year get their year.
+    /// UTC day of the file's modification time; determines the year of dates without one.
     pub day: i32,
 }
 
@@ -243,10 +243,10 @@ impl<R: Read> Stream<'_, R> {
                 self.sample_from = self.base + before as u64;
             }
             let missing = SAMPLE - self.sample.len();
-            let came = &self.pending[before..];
-            let hole = if self.sample.is_empty() { format::leading_hole(came) & !1 } else { 0 };
-            let came = &came[hole..];
-            self.sample.extend_from_slice(&came[..came.len().min(missing)]);
+            let new = &self.pending[before..];
+            let hole = if self.sample.is_empty() { format::leading_hole(new) & !1 } else { 0 };
+            let new = &new[hole..];
+            self.sample.extend_from_slice(&new[..new.len().min(missing)]);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::event::{Batch, Cursor, GenerationId};
 /// Memory per batch besides its bytes and records, in bytes: its entries in the maps and the queue of the cache.
 const OVERHEAD: usize = 384;
 
-/// Invariant: `weight` is the sum over all cached batches, and at most `budget` (except for a single batch).
+/// Invariant: `weight` is the sum over all cached batches, and at most `budget`, unless a single batch is larger.
 #[derive(Debug)]
 pub(in crate::follow) struct Cache {
     budget: usize,

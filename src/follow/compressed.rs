@@ -54,8 +54,8 @@ pub fn open(file: &File) -> io::Result<Option<Unpacked>> {
     Ok(Some(Unpacked { input: compression.unpack(input)?, done: 0 }))
 }
 
-/// Reader of decompressed content. If the stream is truncated or damaged, an error that says where follows all bytes
-/// that could be decompressed.
+/// Reader of decompressed content. If the stream is truncated or damaged, it first returns all bytes that could be
+/// decompressed, and then an error that says where the stream ended.
 pub struct Unpacked {
     input: Box<dyn Read + Send>,
     done: u64,
@@ -76,8 +76,8 @@ impl Read for Unpacked {
 fn ended_early(done: u64, error: &io::Error) -> String {
     let at = format!("after byte {} of its unpacked content", bytes::count(done));
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => format!("truncated {at}; the content before is read"),
-        _ => format!("damaged {at} ({error}); the content before is read"),
+        io::ErrorKind::UnexpectedEof => format!("truncated {at}; the content before that is read"),
+        _ => format!("damaged {at} ({error}); the content before that is read"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lists directories, each at most once per check of the files by the follower, and finds files in them by inode.
+//! Lists directories, each at most once whenever the follower checks the files, and finds files in them by inode.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! Selects the format in force at an offset of a file, and applies `multiline = false`.
+//! Selects the format in force at an offset of a file. With `multiline = false`, it makes every line a record.
 
 use std::sync::Arc;
 

@@ -30,14 +30,14 @@ pub enum Order {
     Newest,
 }
 
-/// Restricts the results to a period and a number.
+/// The period, the number and the order of the results.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Inclusive.
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
-    /// At most this many results, in this order.
+    /// Maximum number of results; the first ones in this order are returned.
     pub limit: Option<u64>,
     pub order: Order,
 }

@@ -1,9 +1,9 @@
 //! A worker delivers the events of one sink: it reads them from the log at its own pace, sends them in bulks,
 //! retries, and moves the sink's cursors. All sinks share this code.
 //!
-//! Promises: every event before the cursor is delivered, filtered or a dead letter, or was lost and is counted; memory
-//! stays within the budget however long the target is down. A worker never drops an event,
-//! never stops retrying (except with `--once`), and never blocks another consumer.
+//! Promises: every event before the cursor is delivered, filtered, a dead letter, or lost and counted as such; memory
+//! stays within the budget however long the target is down. A worker never drops an event, never stops retrying (except
+//! with `--once`), and never blocks another consumer.
 
 mod batch_encoder;
 mod bulk;
@@ -67,7 +67,7 @@ pub use orders::{Mode, Order, Rounds};
 /// How long a stop waits for running deliveries.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Interval at which `--once` checks whether the ends of all files, up to which it delivers, are fixed.
+/// Interval at which `--once` checks whether the log has fixed the ends of the files, up to which it delivers.
 const ENDS_FIXED: Duration = Duration::from_millis(20);
 
 /// The parts that a worker is built from.
@@ -89,7 +89,7 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The file of this generation no longer exists.
+    /// The generation has ended: its file was deleted or truncated.
     fn is_gone(&self, generation: GenerationId) -> bool {
         self.store.generation(generation).is_some_and(|row| row.ended.is_some())
     }

@@ -43,7 +43,7 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
         zone: context.zone,
         ..Options::new(profile(arguments.profile), target)
     };
-    // Never cancelled: a signal ends the process, as with any other writer.
+    // Never cancelled: a signal ends the process.
     let written = generate::run(&options, &clock, &CancellationToken::new())?;
     if let Some(out) = &arguments.out {
         say(format_args!("wrote {} to {}", bytes::counted(written, "line"), out.display()));

@@ -17,7 +17,7 @@ pub fn run(global: &Global, ship: &Ship) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Ok(Reply::Refused { reason }) => bail!("{reason}"),
-        Ok(other) => bail!("unexpected answer of the engine: {other:?}"),
+        Ok(other) => bail!("unexpected answer from the engine: {other:?}"),
         Err(error) if control::is_not_running(&error) => bail!(
             "no engine is running with the state directory {}; start one, or deliver once with `logwarden --no-ui \
              --once`",

@@ -88,11 +88,13 @@ impl Follower {
         let hash = |len| subject.head.hash(len, self.key());
         let of_head: Vec<_> = self.catalog.history.of_beginning(identity, hash).collect();
         let lines = subject.head.line_hashes(self.key());
-        let mut is_beside = false;
+        let mut has_followed_original = false;
         for id in of_head.into_iter().rev() {
             // Of many files that differ after the first line, or of many identical ones, only a few are read.
             let followed = self.catalog.by_generation(id).filter(|other| is_followed(other));
-            if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
+            if followed
+                .is_some_and(|other| has_followed_original || differ(&other.line_hashes, &lines))
+            {
                 continue;
             }
             // Another generation of the same file is not a copy of it, even if the inode was used again.
@@ -108,7 +110,7 @@ impl Follower {
                 true => self.evidence_of_followed(id, subject)?,
                 false => self.evidence_of_row(id, subject)?,
             };
-            is_beside |= evidence.is_some_and(|evidence| {
+            has_followed_original |= evidence.is_some_and(|evidence| {
                 evidence.original == Original::Followed && evidence.content != Content::Differs
             });
             found.extend(evidence.map(|evidence| (id, evidence)));
@@ -273,7 +275,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// The state of the file in which a generation was last seen that no followed file holds.
+    /// The state of the file in which a generation was last seen; no followed file holds the generation now.
     fn state_of_original(
         &self,
         known: &UnheldGeneration,

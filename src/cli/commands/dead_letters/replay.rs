@@ -35,7 +35,7 @@ impl DeadLetterCommand {
         match outcome? {
             OrderOutcome::InUse(exit) => Ok(exit),
             OrderOutcome::Done(DeadLetterResult::Replayed(replayed)) => Ok(report(&replayed)),
-            OrderOutcome::Done(other) => bail!("unexpected answer of the engine: {other:?}"),
+            OrderOutcome::Done(other) => bail!("unexpected answer from the engine: {other:?}"),
         }
     }
 
@@ -60,7 +60,7 @@ impl DeadLetterCommand {
                 say(format_args!("{} deleted", bytes::counted(letters, "dead letter")));
                 Ok(report_malformed(&odd))
             }
-            OrderOutcome::Done(other) => bail!("unexpected answer of the engine: {other:?}"),
+            OrderOutcome::Done(other) => bail!("unexpected answer from the engine: {other:?}"),
         }
     }
 
@@ -74,7 +74,7 @@ impl DeadLetterCommand {
         match control::ask(state, &request, progress) {
             Ok(Reply::Letters { result }) => Ok(OrderOutcome::Done(result)),
             Ok(Reply::Refused { reason }) => bail!("{reason}"),
-            Ok(other) => bail!("unexpected answer of the engine: {other:?}"),
+            Ok(other) => bail!("unexpected answer from the engine: {other:?}"),
             Err(error) if control::is_not_running(&error) => match StateOwnership::take(state) {
                 Ok(_held) => self.carry_out(order, progress),
                 Err(error @ StateError::Owned { .. }) => {
