@@ -89,7 +89,7 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The generation has ended: its file was deleted or truncated.
+    /// The generation has ended: its file was truncated, deleted or replaced.
     fn is_gone(&self, generation: GenerationId) -> bool {
         self.store.generation(generation).is_some_and(|row| row.ended.is_some())
     }
