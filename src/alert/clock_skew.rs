@@ -1,6 +1,7 @@
-//! Detects sources whose timestamps disagree with the clock: another time zone, a wrong clock, or late flushes.
+//! Detects sources whose timestamps disagree with the clock, because of another time zone, a wrong clock or late
+//! flushes.
 //!
-//! Announced once per source and direction. Pure.
+//! Each source is announced at most once per direction (behind or ahead). Pure: the time is passed in.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,15 +11,17 @@ use super::announcer::Announcement;
 use crate::base::Timestamp;
 use crate::event::{Event, Flags, SourceName};
 
-/// A live line counts as skewed if its timestamp differs from the clock by at least this much.
+/// A live line counts as skewed if its timestamp is behind the clock by at least this much …
 const BEHIND: Duration = Duration::from_secs(10 * 60);
+/// … or ahead of it by at least this much.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
-/// Number of consecutive skewed lines before it is announced: a single line may be late for its own reasons.
+/// Number of consecutive skewed lines after which a source is announced: a single line may be late for its own reasons.
 const IN_A_ROW: u32 = 5;
 
 #[derive(Debug, Default)]
 pub(super) struct SkewDetector {
     streaks: HashMap<SourceName, Streak>,
+    /// Source, and whether its timestamps are ahead of the clock.
     announced: HashSet<(SourceName, bool)>,
 }
 
@@ -27,11 +30,12 @@ pub(super) struct SkewDetector {
 struct Streak {
     ahead: bool,
     lines: u32,
+    /// The smallest difference from the clock.
     least: Duration,
 }
 
 impl SkewDetector {
-    /// Checks a live event, read at `now`.
+    /// Checks a live event that was read at `now`. Blank lines and events without a timestamp of their own are skipped.
     pub fn on_event(
         &mut self,
         event: &Event<'_>,
@@ -70,7 +74,7 @@ impl SkewDetector {
     }
 }
 
-/// Whether the time is ahead, and by how much; `None` if it agrees with the clock.
+/// Whether `time` is ahead of the clock (`true`) or behind it, and by how much; `None` if it agrees with the clock.
 fn skew(time: Timestamp, now: Timestamp) -> Option<(bool, Duration)> {
     let (behind, ahead) = (now.since(time), time.since(now));
     if behind >= BEHIND {

@@ -1,4 +1,5 @@
-//! Determines the group of an event: the values of its `by` fields as one text, looked up in O(1).
+//! Determines the group in which a rule counts an event: the event's values of the rule's `by` fields, joined to one
+//! text (the key). Also numbers the keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +8,21 @@ use crate::event::{Event, SourceName, Value, document};
 use crate::privacy::{self, Policy};
 use crate::query::{FieldName, Subject};
 
-/// Stands for a missing value of a `by` field.
+/// The text in a key for a `by` field that the event does not have.
 const NONE: &str = "(none)";
-/// In bytes. Longer keys are truncated; keys with the same prefix are counted together.
+/// Longer keys are truncated to this many bytes; events whose keys are equal after that are counted together.
 const LONGEST_KEY: usize = 256;
 
+/// How a rule groups events, from its `by` setting.
 #[derive(Debug)]
 pub(super) enum Grouping {
+    /// All events are one group, with the empty key.
     All,
     Source,
     Fields(Vec<By>),
 }
 
+/// One entry of `by`.
 #[derive(Debug)]
 pub(super) enum By {
     Source,
@@ -51,14 +55,14 @@ impl By {
     }
 }
 
-/// Numbers the keys in the order of their first event.
+/// The known keys of a rule, numbered from 0 in the order of their first event.
 #[derive(Debug)]
 pub(super) struct Keys {
     numbers: HashMap<Arc<str>, usize>,
-    /// The last source and its number: consecutive events are mostly from one file.
+    /// The last source and its number: consecutive events mostly have the same source.
     last_source: Option<(SourceName, usize)>,
     scratch: String,
-    /// Values that must not be shown in keys.
+    /// Tells which values must not be shown.
     policy: Arc<Policy>,
 }
 
@@ -71,7 +75,7 @@ impl Keys {
         self.numbers.len()
     }
 
-    /// The number of the event's key, or the text of an unknown key.
+    /// The number of the event's key; an error with the text of the key if the key is not known yet.
     pub fn find(&mut self, grouping: &Grouping, event: &Event<'_>) -> Result<usize, &str> {
         let source = &event.batch.generation.source;
         match grouping {
@@ -100,7 +104,8 @@ impl Keys {
         }
     }
 
-    /// The displayed text of the event's key, if it differs from the key. Called once per key.
+    /// The event's key as it is shown, with aliases for the values that must not be shown; `None` if the key itself may
+    /// be shown. Called once per key.
     pub fn shown_text(&self, grouping: &Grouping, event: &Event<'_>) -> Option<Arc<str>> {
         let Grouping::Fields(fields) = grouping else { return None };
         if !self.policy.hides_anything() {
@@ -129,7 +134,7 @@ impl Keys {
     }
 }
 
-/// `alias`: the replacement for a field value that must not be shown.
+/// Replaces `key` with the key of the event. `alias`: the replacement for a field value that must not be shown.
 fn write_key(
     fields: &[By],
     event: &Event<'_>,

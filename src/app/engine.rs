@@ -1,4 +1,5 @@
-//! The engine: the log, its consumers and their supporting tasks, started and stopped in a fixed order.
+//! The engine: starts and stops the log, its consumers and their supporting tasks in a fixed order. While it runs, it
+//! executes commands and restarts sinks that failed.
 
 mod alert_digest;
 mod alerts;
@@ -41,6 +42,7 @@ pub struct EngineSetup {
     pub status: watch::Sender<Arc<Status>>,
     pub commands: mpsc::Sender<Command>,
     pub notices: Notices,
+    /// Receives `commands`.
     orders: mpsc::Receiver<Command>,
     /// Messages about directories whose mode was corrected.
     restricted: Vec<String>,
@@ -50,7 +52,7 @@ pub struct EngineSetup {
 }
 
 impl EngineSetup {
-    /// Claims the state directory and opens the existing files; reads no content and waits for nothing.
+    /// Takes the lock of the state directory and opens the existing files; reads no content and waits for nothing.
     pub fn open(settings: &Settings, once: bool, clock: Arc<dyn Clock>) -> EngineSetup {
         let notices = Notices::new(clock.clone());
         let failure_notices = notices.clone();
@@ -94,6 +96,7 @@ pub enum Ownership {
 pub struct Engine {
     settings: Settings,
     starter: SinkStarter,
+    /// It holds the lock of the state directory; otherwise it is view only.
     owner: bool,
     intake: Intake,
     input: Vec<Input>,
@@ -110,7 +113,7 @@ pub struct Engine {
     /// The metrics endpoint, if it is configured and could be started.
     metrics: Option<MetricsEndpoint>,
     status: watch::Receiver<Arc<Status>>,
-    /// Status sources that the status board reads.
+    /// Where the status board gets the status of each sink and rule.
     status_sources: watch::Sender<StatusSources>,
     orders: mpsc::Receiver<Command>,
     /// Stops the tasks that only read: alerts, status board, control socket.
@@ -150,7 +153,7 @@ impl Engine {
             sinks.push(starter.run(prepared, &no_orders).await);
         }
         let alerts = Alerts::start(&starter, settings, &stop, &tasks);
-        // Set before the engine is reported as running, so that `s` pressed right then reaches its sinks.
+        // Set before the engine is reported as running, so that `s` (ship now) pressed at once reaches its sinks.
         let failed = FailedSinks::default();
         let status_sources = watch::Sender::new(collect_sources(&sinks, &failed, &alerts));
         let board = StatusBoard {
@@ -226,13 +229,15 @@ impl Engine {
             Err(error) => self.starter.notices.add(
                 Level::Error,
                 format!(
-                    "metrics: cannot listen on {address} ({error}); the engine runs without metrics"
+                    "metrics: cannot listen on {address} ({error}); the engine runs without metrics; free the \
+                     address or change metrics.listen, then reload"
                 ),
             ),
         }
     }
 
-    /// Executes commands until one says stop, or, with `--once`, until every sink has finished.
+    /// Executes commands. Returns when one of them says stop, standard output is closed, a part that the engine cannot
+    /// run without has failed or, with `--once`, every sink has finished.
     pub async fn run(&mut self, read_settings: &ReadSettings) {
         let changes = self.starter.log.changes();
         let part_failed = self.starter.log.supervisor().ended().clone();
@@ -312,7 +317,7 @@ async fn prepare_log(
         // Before anything is read, so that data needed by a consumer is not discarded.
         log.set_consumers(settings.consumers());
     }
-    // The sinks' own records of positions, which survive a lost state.
+    // The positions that sinks keep themselves, which survive a loss of the state.
     let kept = if owner { sinks::kept_positions(settings) } else { Vec::new() };
     let (log, store) = (log.clone(), store.clone());
     let settle = move || {

@@ -1,6 +1,6 @@
 //! The resolved settings of the program: typed values, nothing left to parse.
 //!
-//! Built by `cli` from defaults, files, environment and arguments. Contains no secrets, only the paths to them.
+//! Built by `cli` from defaults, files, environment and arguments. Contains no secrets, only where to read them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,12 +28,12 @@ pub struct Settings {
     pub ship: Ship,
     /// Enabled and disabled sinks, in the order of the configuration; never empty.
     pub sinks: Vec<SinkSettings>,
-    /// Disk space for the dead letters of one sink, in bytes.
+    /// Maximum disk space for the dead letters of one sink, in bytes.
     pub dead_letters_max_bytes: u64,
-    /// Disk space for kept content of deleted files until it is delivered, in bytes.
+    /// Maximum disk space for the unread rest of deleted files until it is delivered, in bytes.
     pub intake_max_bytes: u64,
     pub privacy: PrivacySettings,
-    /// The screen starts masked.
+    /// The screen starts with sealed values hidden (masked).
     pub masked: bool,
     pub rules: Vec<RuleConfig>,
     pub notifiers: Vec<NotifierSettings>,
@@ -60,7 +60,8 @@ impl Settings {
         self.stdin || !self.pipes.is_empty()
     }
 
-    /// Sinks that must have read temporary data before it is deleted, also those that are not started now.
+    /// Names of the sinks that must have read temporary data before it is deleted, including sinks that are not running
+    /// at the moment.
     pub fn consumers(&self) -> Vec<String> {
         self.sinks.iter().filter(|sink| sink.enabled).map(|sink| sink.name.clone()).collect()
     }
@@ -70,14 +71,15 @@ impl Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ship {
     pub start: ShipStart,
-    /// Deliver in batches at this interval, each up to the end at its start.
+    /// Start a pass at this interval; each delivers everything up to the ends that the files have when it starts.
     pub every: Option<Duration>,
-    /// Deliver a batch when this many events are pending.
+    /// Start a pass when this many events are pending.
     pub after: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShipStart {
+    /// Shipping starts with the engine.
     #[default]
     Auto,
     /// Nothing is shipped until the operator requests it.
@@ -137,7 +139,7 @@ pub struct PrivacySettings {
 }
 
 impl PrivacySettings {
-    /// Without keys: hidden values cannot be recovered.
+    /// A policy without keys: the values that it hides cannot be recovered.
     pub fn policy(&self) -> Policy {
         let pattern = |(field, regex): &(String, String)| {
             // The configuration was validated with the same expression.
@@ -164,7 +166,7 @@ pub struct Directories {
     pub archive: PathBuf,
     /// Files that may be deleted at any time: indexes.
     pub cache: PathBuf,
-    /// Standard input until it is delivered, and kept content of deleted files.
+    /// Standard input and the unread rest of deleted files, until they are delivered.
     pub intake: PathBuf,
     /// Logwarden's own log.
     pub log: PathBuf,

@@ -1,8 +1,8 @@
 //! Logwarden's own log: on stderr without a screen, in `logwarden.log` of the log directory with one.
 //!
-//! It contains the same content of followed logs as the messages on the screen: the keys of alerts, which are values of
-//! fields that are not sealed. Only its owner can read it, and its size is limited: the file and its predecessor, 8 MiB
-//! each.
+//! Of the followed logs it contains only what messages on the screen also contain: the keys of alerts, which are values
+//! of fields that are not sealed. The file can be read only by its owner, and its size is limited: 8 MiB, and as much
+//! for its predecessor.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -16,10 +16,10 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::base::stderr;
 use crate::state::private_directory;
 
-/// From this size on the file is renamed to `logwarden.log.1`.
+/// A file that has reached this size is renamed to `logwarden.log.1` before the next line is written.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// For runs without a screen.
+/// Logs to standard error, for runs without a screen.
 pub fn to_stderr(level: &str) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
@@ -31,7 +31,8 @@ pub fn to_stderr(level: &str) {
         .try_init();
 }
 
-/// For runs with a screen, which nothing else may write to. Without a writable directory nothing is logged.
+/// Logs to a file in `directory`, for runs with a screen, when nothing else may be written to the terminal. If the file
+/// cannot be opened, nothing is logged.
 pub fn to_file(level: &str, directory: &Path) {
     let Ok(file) = OwnLog::open(directory) else { return };
     let _ = tracing_subscriber::fmt()

@@ -1,8 +1,8 @@
 //! The payload of every archive commit: for each generation, the position up to which its events are in the archive.
 //! The file sink stores the same positions in its cursor file.
 //!
-//! JSON with a version. It is sufficient by itself: the full identity and mark of each generation tell which file on
-//! disk it is, even if the state is lost. Rows are arrays, because there are many:
+//! JSON with a version. Usable without the state: the full identity and mark of each generation tell which file on disk
+//! it is, even if the state is lost. Rows are arrays, to save space:
 //! `[generation, offset, [inode, birth, head length, head hash, ordinal] or null, mark offset, mark hash,
 //! seconds absent]`.
 
@@ -18,20 +18,21 @@ use crate::state::Store;
 /// The version that this program writes, and the newest that it reads.
 pub(super) const VERSION: u32 = 1;
 
-/// A generation that no longer exists leaves the payload after this time.
+/// The position of a generation that no longer exists is removed after this time.
 const KEEP_ABSENT: Duration = Duration::from_secs(30 * 86_400);
-/// Longest time that counts between two commits: a step of the clock must not expire a generation.
+/// The time between two commits counts as at most this long: a step of the clock must not make a generation expire.
 const LONGEST_STEP: Duration = Duration::from_secs(86_400);
 
-/// The state's data about a generation.
+/// The data of the state that identify a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerationFacts {
     pub identity: Identity,
     pub mark: Mark,
 }
 
-/// Provides the identities for each commit.
+/// Provides the data that identify generations, for each commit.
 pub trait Generations: Send + Sync {
+    /// `None` if the generation is unknown.
     fn fact(&self, generation: GenerationId) -> Option<GenerationFacts>;
 }
 
@@ -48,15 +49,17 @@ impl Generations for Store {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     pub offset: u64,
-    /// `None` only if the state did not know it.
+    /// `None` only if the state did not know the generation.
     pub identity: Option<Identity>,
     pub mark: Mark,
-    /// How long this generation has no longer existed.
+    /// How long the generation has been gone; zero: it exists.
     pub absent: Duration,
 }
 
+/// The positions of all generations, as of one commit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Positions {
+    /// Time of the commit; never earlier than that of the previous one.
     pub written: Timestamp,
     /// The clock of retention: the wall clock, but advanced by at most one day per commit.
     pub aged: Timestamp,
@@ -69,6 +72,7 @@ pub(crate) struct Step {
     pub written: Timestamp,
     /// New and changed rows. A longer absence is not a change.
     pub changed: Vec<(GenerationId, Position)>,
+    /// Rows to remove.
     pub gone: Vec<GenerationId>,
 }
 
@@ -121,7 +125,7 @@ impl Positions {
         self.rows.get(&generation).map_or(0, |row| row.offset)
     }
 
-    /// In the form that workers and the log use.
+    /// The positions in the form that workers and the log use.
     pub fn known(&self) -> Vec<event::Position> {
         let known = |(id, row): (&GenerationId, &Position)| event::Position {
             cursor: Cursor { generation: *id, offset: row.offset },
@@ -184,13 +188,14 @@ impl Positions {
         self.rows.extend(step.changed);
     }
 
+    /// A copy of the positions with the step applied.
     pub(super) fn after(&self, step: Step) -> Positions {
         let mut after = self.clone();
         after.apply(step);
         after
     }
 
-    /// The step changes only how long generations have been absent, which needs no commit.
+    /// The step changes at most how long generations have been gone, which needs no commit.
     pub(super) fn is_unchanged_by(&self, step: &Step) -> bool {
         let same = |row: &Position, changed: &Position| {
             row.offset == changed.offset && row.identity == changed.identity
@@ -201,24 +206,25 @@ impl Positions {
         step.gone.is_empty() && step.changed.iter().all(stands)
     }
 
-    /// The time up to `written`, as far as it counts.
+    /// The time from the last commit to `written`, at most [`LONGEST_STEP`].
     fn passed(&self, written: Timestamp) -> Duration {
         written.since(self.written).min(LONGEST_STEP)
     }
 
-    /// Lets the retention clock slowly catch up with a wall clock that stepped, if it does not step back.
+    /// A copy whose retention clock is advanced by `by`, but not beyond `now`: it slowly catches up with a wall clock
+    /// that stepped forward. It never goes back.
     pub(super) fn caught_up(&self, by: Duration, now: Timestamp) -> Positions {
         Positions { aged: self.aged.plus(by).min(now).max(self.aged), ..self.clone() }
     }
 }
 
 impl Position {
-    /// Nothing is delivered yet.
+    /// The position of a generation of which nothing has been delivered.
     fn unknown() -> Self {
         Position { offset: 0, identity: None, mark: Mark::default(), absent: Duration::ZERO }
     }
 
-    /// The position after the generation is delivered up to `offset`; `None` if that changes nothing.
+    /// The position after delivery up to `offset`; `None` if that changes nothing.
     fn moved(
         &self,
         id: GenerationId,

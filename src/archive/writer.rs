@@ -1,8 +1,8 @@
-//! The single writer of an archive.
+//! Writes events to an archive, as its only writer.
 //!
 //! Events are added, and a commit makes them durable together with the positions that they reach. After any failure the
 //! writer is closed: nothing more is written, and the next commit fails, until [`Archive::resume`] has reopened the
-//! archive from disk. An event before the position of its generation is skipped, so that events delivered twice are in
+//! archive from disk. An event before the position of its generation is skipped, so that an event delivered twice is in
 //! the archive once.
 
 use std::collections::HashMap;
@@ -29,15 +29,15 @@ const HEAP: usize = 16 * 1024 * 1024;
 /// Maximum number of bytes given to the indexer and not processed yet, in addition to one delivery.
 const MAX_IN_FLIGHT: usize = 4 * 1024 * 1024;
 
-/// Opens the directory. Called again after every failure.
+/// Opens the directory of the archive. Called again after every failure.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Directory>, ArchiveError> + Send + Sync>;
 
-/// All methods block: call them outside of async threads.
+/// An archive that is open for writing. All methods block: do not call them on an async thread.
 pub struct Archive {
     directory: PathBuf,
     opener: Opener,
     open: Option<Open>,
-    /// Why it is closed.
+    /// Why the writer is closed (`open` is `None`).
     failure: String,
     /// As of the last commit.
     positions: Positions,
@@ -46,13 +46,14 @@ pub struct Archive {
     in_flight: Arc<InFlight>,
 }
 
+/// The parts of an archive that exist while its writer is open.
 pub(super) struct Open {
     pub writer: IndexWriter<Item>,
     gate: Gate,
 }
 
 impl Archive {
-    /// Opens the archive in `directory` for writing, or creates it. The texts are notices for the operator.
+    /// Opens the archive in `directory` for writing, or creates it. The returned texts are notices for the operator.
     pub fn open_writer(
         directory: &Path,
         now: Timestamp,
@@ -106,8 +107,8 @@ impl Archive {
         self.added.retain(|id, _| !generations.contains(id));
     }
 
-    /// Adds items made by [`super::encode`]; `ends` are their end offsets in `body`. Returns for each item whether it
-    /// is new. An error while adding is reported by the next commit: only a commit makes anything durable. On return
+    /// Adds events encoded by [`super::encode`]; `ends` are their end offsets in `body`. Returns for each event whether
+    /// it is new. An error while adding is reported by the next commit: only a commit makes anything durable. On return
     /// the indexer has processed `body`, unless that takes long.
     pub fn add(&mut self, body: Bytes, ends: &[usize]) -> Result<Vec<bool>, ArchiveError> {
         if self.added.is_empty() {
@@ -162,7 +163,7 @@ impl Archive {
         self.commit_as(self.positions.after(step))
     }
 
-    /// All commits are made here.
+    /// Commits the additions with exactly these positions. All commits are made here.
     pub(super) fn commit_as(&mut self, positions: Positions) -> Result<(), ArchiveError> {
         let Some(open) = &mut self.open else { return Err(self.ended()) };
         let result = open.writer.prepare_commit().and_then(|mut commit| {
@@ -190,16 +191,18 @@ impl Archive {
         }
     }
 
+    /// Closes the writer after a failure; returns the error to report.
     pub(super) fn failed(&mut self, error: TantivyError) -> ArchiveError {
         self.end(&error.to_string());
         ArchiveError::write(&self.directory, error)
     }
 
+    /// The error of an operation on the closed writer.
     fn ended(&self) -> ArchiveError {
         ArchiveError::write(&self.directory, self.failure.clone())
     }
 
-    /// Nothing from this writer reaches the disk afterwards, not even its merges.
+    /// Closes the writer: nothing from it reaches the disk afterwards, not even its merges.
     fn end(&mut self, why: &str) {
         if let Some(open) = self.open.take() {
             open.gate.shut(why);
@@ -225,7 +228,7 @@ impl Archive {
             .build();
         let writer = index.writer_with_options(options).map_err(|error| self.cannot_open(error))?;
         writer.set_merge_policy(Box::new(ByDay::new(index)));
-        // Removes incomplete files of a killed process, over which the next writer would fail.
+        // Removes incomplete files of a killed process, which would make the next writer fail.
         if let Err(error) = writer.garbage_collect_files().wait() {
             tracing::warn!(%error, "unused files of the archive cannot be removed");
         }

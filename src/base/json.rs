@@ -1,8 +1,8 @@
-//! JSON text without building trees: tokens of a text, and strings decoded and encoded.
+//! Reads and writes JSON text without building trees: splits a text into tokens, and decodes and encodes strings.
 
 use std::borrow::Cow;
 
-/// One token. Commas, colons and blanks are checked and skipped.
+/// One token. Commas, colons and white space are checked and skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
     ObjectStart,
@@ -90,7 +90,7 @@ pub fn write_string(text: &str, body: &mut Vec<u8>) {
 /// Appends `text` as the content of a JSON string, with the escapes that JSON requires and no others: as most
 /// programs write it, so that the result can be searched for in their output.
 pub fn write_escaped(text: &str, body: &mut Vec<u8>) {
-    write_by(&DEMANDED, text.as_bytes(), body);
+    write_by(&REQUIRED, text.as_bytes(), body);
 }
 
 /// Makes JSON text from elsewhere safe to show: unescaped characters that control a terminal or are invisible are
@@ -104,6 +104,7 @@ pub fn harmless(json: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(body)
 }
 
+/// Appends `text` with the escapes of a table such as [`REQUIRED`].
 fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
     let mut written = 0;
     for (start, chunk) in (0..).step_by(CHUNK).zip(text.chunks(CHUNK)) {
@@ -136,7 +137,7 @@ fn write_by(escapes: &[u8; 256], text: &[u8], body: &mut Vec<u8>) {
 /// Bytes that are checked in one step.
 const CHUNK: usize = 16;
 
-/// Only visible ASCII without quote and backslash: no table escapes any of it.
+/// The chunk is visible ASCII without quotes and backslashes: no table escapes any of it.
 fn is_plain(chunk: &[u8; CHUNK]) -> bool {
     let odd = |byte: u8| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\');
     !chunk.iter().fold(false, |any, byte| any | odd(*byte))
@@ -149,8 +150,8 @@ fn write_code(code: u16, body: &mut Vec<u8>) {
     }
 }
 
-/// The character at the beginning of `bytes` and its length, if `sanitize` would not show it as it is. Only characters
-/// that begin with one of the four bytes marked with [`CHECK`] can be such characters.
+/// The character at the beginning of `bytes` and its length in bytes, if `sanitize` would not show it as it is. All
+/// such characters outside ASCII begin with one of the four bytes marked with [`CHECK`].
 fn hidden(bytes: &[u8]) -> Option<(u16, usize)> {
     let later = |byte: &u8| u16::from(*byte) - 0x80;
     match bytes {
@@ -165,8 +166,9 @@ fn hidden(bytes: &[u8]) -> Option<(u16, usize)> {
     }
 }
 
-/// What follows the backslash for each byte: a letter, or `u` for a code; 0: no escape is needed.
-const DEMANDED: [u8; 256] = {
+/// The escapes that JSON requires. For each byte, the character after the backslash, `u` for a code such as `\u001f`;
+/// 0: no escape.
+const REQUIRED: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut control = 0;
     while control < 0x20 {
@@ -183,13 +185,14 @@ const DEMANDED: [u8; 256] = {
     table
 };
 
-/// In a table: the following bytes decide.
+/// In a table: [`hidden`] decides whether the character that begins with this byte is escaped.
 const CHECK: u8 = b'?';
 
-/// Characters that JSON allows unescaped, but that are unsafe to show: [`hidden`] and DEL.
+/// Escapes for the characters that JSON allows unescaped, but that are unsafe to show: those of [`hidden`], and DEL.
 const HIDING: [u8; 256] = with_hiding([0; 256]);
 
-const CAREFUL: [u8; 256] = with_hiding(DEMANDED);
+/// The escapes of [`REQUIRED`] and [`HIDING`].
+const CAREFUL: [u8; 256] = with_hiding(REQUIRED);
 
 const fn with_hiding(mut table: [u8; 256]) -> [u8; 256] {
     table[0x7f] = b'u';
@@ -200,7 +203,7 @@ const fn with_hiding(mut table: [u8; 256]) -> [u8; 256] {
     table
 }
 
-/// `text` is not valid JSON from this byte on.
+/// The text is not valid JSON; `at` is the offset of the error in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotJson {
     pub at: usize,

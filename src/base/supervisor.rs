@@ -50,10 +50,10 @@ pub enum Next {
     EngineEnds,
 }
 
-/// `the follower failed (src/follow/poll.rs:12) by a fault in Logwarden; …`.
+/// `the follower failed (src/follow/poll.rs:12) because of a bug in Logwarden; …`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed ({}) by a fault in Logwarden; ", self.part, self.reason)?;
+        write!(f, "{} failed ({}) because of a bug in Logwarden; ", self.part, self.reason)?;
         match self.next {
             Next::Restart { wait, attempt } => {
                 let wait = bytes::duration(wait);
@@ -143,8 +143,8 @@ impl Supervisor {
         self.0.fatal.get()
     }
 
-    /// Runs the future from `make` until it returns; after a panic again, as `on_panic` says. Ends when `stop` is
-    /// cancelled.
+    /// Runs the future from `make` until it returns. After a panic, runs a new one as `on_panic` says, unless `stop` is
+    /// cancelled before or during the wait.
     pub async fn task<F, Fut>(
         self,
         part: &'static str,
@@ -175,16 +175,16 @@ impl Supervisor {
         &self,
         part: &'static str,
         on_panic: OnPanic,
-        piece: impl FnOnce() -> T,
+        step: impl FnOnce() -> T,
     ) -> Result<T, Option<Duration>> {
         let done = catch_unwind(AssertUnwindSafe(|| {
             self.mark_running(part);
-            piece()
+            step()
         }));
         done.map_err(|panic| self.failed(part, on_panic, &*panic))
     }
 
-    /// Reports a caught panic; returns the wait before the part may run again.
+    /// Reports a caught panic; returns the wait before the part may run again; `None`: never.
     pub fn failed(
         &self,
         part: &'static str,
@@ -279,6 +279,7 @@ pub fn note_panic(info: &PanicHookInfo<'_>) {
     LOCATION.set(info.location().map(|at| format!("{}:{}", at.file(), at.line())));
 }
 
+/// The source location of a panic, and its text if that is a literal in Logwarden's code:
 /// `src/follow/poll.rs:12: an index is in the list`.
 pub fn reason(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&'static str>().copied();

@@ -35,7 +35,7 @@ pub struct InputInfo {
     pub format: Option<String>,
     pub zone: TimeZone,
     pub seen: Timestamp,
-    /// UTC day of the file's modification time: completes dates without a year.
+    /// UTC day of the file's modification time; determines the year of dates without one.
     pub day: i32,
 }
 
@@ -59,6 +59,7 @@ impl InputInfo {
         Ok((info, Box::new(file), length))
     }
 
+    /// Opens a file that must exist and must not be a directory.
     pub fn open_file(
         path: &Path,
         settings: &Settings,
@@ -167,7 +168,7 @@ struct Stream<'a, R> {
     info: &'a InputInfo,
     context: Context,
     framer: Framer,
-    /// The detected format is final: the sample was large enough.
+    /// The format is final: it was set by the user, or the sample was large enough.
     is_format_final: bool,
     /// A format is in use, perhaps detected from only a few lines.
     has_format: bool,
@@ -181,6 +182,7 @@ struct Stream<'a, R> {
     pending: Vec<u8>,
     /// File offset of the first byte of `pending`.
     base: u64,
+    /// The input has ended, or reading it has failed.
     ended: bool,
     /// The read error, reported after all events before it.
     failed: Option<io::Error>,
@@ -208,19 +210,19 @@ impl<R: Read> Stream<'_, R> {
             }
             self.detect_format();
             let bytes: Arc<[u8]> = self.pending.as_slice().into();
-            let (batch, row) = match self.framer.is_overlong(&bytes, self.base) {
+            let (batch, misfits) = match self.framer.is_overlong(&bytes, self.base) {
                 true if bytes.len() >= PIECE => (Some(self.truncated_record(&bytes)), 0),
                 _ => self.frame(&bytes),
             };
             let Some(batch) = batch else { continue };
             self.pending.drain(..(batch.end - self.base) as usize);
             self.base = batch.end;
-            self.update_misfits(row);
+            self.update_misfits(misfits);
             each(&batch)?;
         }
     }
 
-    /// Reads once only, so that events of a slow stream are shown immediately.
+    /// Reads more input, but only once, so that events of a slow stream are shown immediately.
     fn fill(&mut self) {
         let before = self.pending.len();
         if self.ended || before >= PIECE {
@@ -241,14 +243,15 @@ impl<R: Read> Stream<'_, R> {
                 self.sample_from = self.base + before as u64;
             }
             let missing = SAMPLE - self.sample.len();
-            let came = &self.pending[before..];
-            let hole = if self.sample.is_empty() { format::leading_hole(came) & !1 } else { 0 };
-            let came = &came[hole..];
-            self.sample.extend_from_slice(&came[..came.len().min(missing)]);
+            let new = &self.pending[before..];
+            let hole = if self.sample.is_empty() { format::leading_hole(new) & !1 } else { 0 };
+            let new = &new[hole..];
+            self.sample.extend_from_slice(&new[..new.len().min(missing)]);
         }
     }
 
-    /// As in the engine: the first detected format is used until the sample is large enough for a final one.
+    /// Detects the format as the engine does: the first one found is used until the sample is large enough for a final
+    /// one.
     fn detect_format(&mut self) {
         if self.is_format_final {
             return;
@@ -265,17 +268,17 @@ impl<R: Read> Stream<'_, R> {
         }
     }
 
-    /// Detects the format again after too many consecutive mismatches.
-    fn update_misfits(&mut self, row: u32) {
-        self.misfits = row;
-        if row >= Framed::VOTE_AGAIN && self.info.format.is_none() {
+    /// Has the format detected again after too many consecutive misfits.
+    fn update_misfits(&mut self, misfits: u32) {
+        self.misfits = misfits;
+        if misfits >= Framed::VOTE_AGAIN && self.info.format.is_none() {
             self.misfits = 0;
             self.is_format_final = false;
             self.sample.clear();
         }
     }
 
-    /// Also returns the number of consecutive mismatches. `None`: no record is complete.
+    /// Splits the bytes into records; `None`: no record is complete. Also returns the number of consecutive misfits.
     fn frame(&mut self, bytes: &Arc<[u8]>) -> (Option<Batch>, u32) {
         let mut records = Vec::with_capacity(bytes.len() / 128);
         let end = if self.ended { End::Closed } else { End::Open };

@@ -14,7 +14,7 @@ use crate::query::{self, Expr, ParseContext};
 #[derive(Debug, Default)]
 pub struct Findings {
     pub errors: RefCell<Vec<Problem>>,
-    /// Known settings without effect.
+    /// Warnings, for example about known settings without effect.
     pub notes: RefCell<Vec<Problem>>,
 }
 
@@ -41,7 +41,7 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Reads the whole tree.
+    /// Reads the top-level table, with all tables in it.
     pub fn read_all<T>(
         table: &'a Table,
         findings: &'a Findings,
@@ -96,10 +96,12 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The location of the table itself, for messages.
     pub fn place(&self) -> &Location {
         &self.location
     }
 
+    /// Requests a key, which makes it known; returns its entry.
     pub fn take(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.requested.push(key);
         self.table.get(key)
@@ -228,7 +230,7 @@ impl<'a> Section<'a> {
         number
     }
 
-    /// Strings with their locations. In a variable they are separated by commas.
+    /// Strings with their locations. In an environment variable they are separated by commas.
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<(String, Location)>> {
         let entry = self.take(key)?;
         match &entry.value {

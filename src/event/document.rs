@@ -1,6 +1,6 @@
-//! Message and fields of an event as the event document has them, and the leaves of a field, which queries search.
-//! Of several fields with one name the last one is kept; fields with a name that the document itself uses get the
-//! prefix `fields.`.
+//! Determines the message and the fields that the document of an event has, and the leaves of a field, which queries
+//! search. Of several fields with one name the last one is kept; fields with a name that the document itself uses get
+//! the prefix `fields.`.
 //!
 //! Predicates, the archive and all sinks use this module, so that they agree.
 
@@ -25,6 +25,7 @@ pub struct Parts<'a> {
     pub fields: Vec<(Cow<'a, str>, Value<'a>)>,
 }
 
+/// The message and the fields of an event, under their names in the document.
 pub fn parts<'a>(event: Event<'a>) -> Parts<'a> {
     let mut message = None;
     let mut fields: Vec<(Cow<'a, str>, Value<'a>)> = Vec::with_capacity(16);
@@ -51,7 +52,7 @@ pub fn parts<'a>(event: Event<'a>) -> Parts<'a> {
     Parts { message, fields }
 }
 
-// 64 slots by length, first and last byte: different names rarely share a slot, equal names always do.
+/// 64 slots by length, first and last byte: different names rarely share a slot, equal names always do.
 fn slot(name: &str) -> u32 {
     let bytes = name.as_bytes();
     let (first, last) = (bytes.first().copied(), bytes.last().copied());
@@ -103,8 +104,9 @@ fn overlap(own: &str, other: &str) -> bool {
     long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The leaves of one field, with their dotted paths. A dot in an object's key becomes `_`; all elements of an array
-/// have the path of the array; null and empty values are skipped.
+/// Calls `each` with the leaves of one field and their dotted paths. A dot in an object's key becomes `_`; all elements
+/// of an array have the path of the array; null and empty objects and arrays have no leaves. A value that is nested too
+/// deeply ([`DEEPEST`]) is one leaf.
 pub fn leaves(name: &str, value: &Value<'_>, each: &mut dyn FnMut(&str, Value<'_>)) {
     match value {
         Value::Text(text) => each(name, Value::Text(Cow::Borrowed(text))),
@@ -180,7 +182,8 @@ impl Path {
     }
 }
 
-/// The text that bare words search: the message, or else the leaves of all fields, separated by spaces.
+/// The text in which the words of a query without a field name are searched: the message, or if there is none, the
+/// leaves of all fields, separated by spaces.
 pub fn search_text<'p>(
     message: Option<&'p str>,
     fields: impl Iterator<Item = (&'p str, Value<'p>)>,

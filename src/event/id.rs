@@ -1,8 +1,8 @@
-//! The event id: a function of offset and bytes, so that reading an event twice gives the same id.
+//! The event id: a function of generation, offset and bytes, so that reading an event twice gives the same id.
 //!
-//! 26 characters, base64url without padding of 19 bytes, big endian: birth in seconds u32 (0 if unknown) ‖
-//! generation u40 ‖ start offset u48 ‖ record u32. Both hashes are SipHash-1-3 under a key derived from the host
-//! id, so that an id reveals nothing about short contents.
+//! 26 characters, base64url without padding of 19 bytes, big endian: birth in seconds u32 (0 if unknown) ‖ beginning
+//! of the generation id u40 ‖ start offset u48 ‖ hash of the record u32. The generation id and the hash are
+//! SipHash-1-3 under a key derived from the host id, so that an event id reveals nothing about short contents.
 
 use std::fmt;
 
@@ -44,7 +44,7 @@ impl EventId {
         std::str::from_utf8(&self.0).expect("base64url is ASCII")
     }
 
-    /// Parses an id; `None` if the text is not an event id.
+    /// Parses an id; `None` if the text does not have the form of an event id.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
         URL_SAFE_NO_PAD.decode(bytes).ok()?;

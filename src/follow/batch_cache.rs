@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::event::{Batch, Cursor, GenerationId};
 
-/// Memory that the cache needs per batch beside its bytes and records, in bytes: its entries in the maps and the queue.
+/// Memory per batch besides its bytes and records, in bytes: its entries in the maps and the queue of the cache.
 const OVERHEAD: usize = 384;
 
-/// Invariant: `weight` is the sum over all cached batches, and at most `budget` (except for a single batch).
+/// Invariant: `weight` is the sum over all cached batches, and at most `budget`, unless a single batch is larger.
 #[derive(Debug)]
 pub(in crate::follow) struct Cache {
     budget: usize,
@@ -64,6 +64,7 @@ impl Cache {
         *self.inner.lock().expect("no holder of the cache panics") = Inner::default();
     }
 
+    /// Adds a batch, and drops the oldest ones beyond the budget.
     pub fn put(&self, batch: &Arc<Batch>) {
         let mut inner = self.inner.lock().expect("no holder of the cache panics");
         let (generation, start) = (batch.generation.id, batch.start);

@@ -1,4 +1,4 @@
-//! Decompresses gzip and zstd streams, including several streams in a row. Memory use is bounded for any input.
+//! Detects and decompresses gzip and zstd streams, also several concatenated ones. Memory use is bounded for any input.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::base::bytes;
 use crate::base::timed_fs::ReadAt;
 
-/// Compression of a stream.
+/// The compression format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     Gzip,
@@ -18,7 +18,7 @@ pub enum Compression {
 pub(in crate::follow) const MAGIC: usize = 4;
 
 impl Compression {
-    /// By the first bytes, independent of the file name.
+    /// The compression of a stream with these first bytes; `None` if it is not compressed. Ignores the file name.
     pub fn of(head: &[u8]) -> Option<Compression> {
         match head {
             [0x1f, 0x8b, ..] => Some(Compression::Gzip),
@@ -54,7 +54,8 @@ pub fn open(file: &File) -> io::Result<Option<Unpacked>> {
     Ok(Some(Unpacked { input: compression.unpack(input)?, done: 0 }))
 }
 
-/// Reader whose error says where a stream ends early, after all bytes that could be decompressed.
+/// Reader of decompressed content. If the stream is truncated or damaged, it first returns all bytes that could be
+/// decompressed, and then an error that says where the stream ended.
 pub struct Unpacked {
     input: Box<dyn Read + Send>,
     done: u64,
@@ -75,8 +76,8 @@ impl Read for Unpacked {
 fn ended_early(done: u64, error: &io::Error) -> String {
     let at = format!("after byte {} of its unpacked content", bytes::count(done));
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => format!("truncated {at}; the content before is read"),
-        _ => format!("damaged {at} ({error}); the content before is read"),
+        io::ErrorKind::UnexpectedEof => format!("truncated {at}; the content before that is read"),
+        _ => format!("damaged {at} ({error}); the content before that is read"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lists directories, each at most once per pass of the follower.
+//! Lists directories, each at most once whenever the follower checks the files, and finds files in them by inode.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use crate::event::FileKey;
 /// Maximum number of remembered subdirectories per directory.
 const MAX_DIRECTORIES: usize = 100;
 
-/// The regular files of a directory.
+/// The regular files and the subdirectories of a directory.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listing {
     /// Name and inode, ordered by the bytes of the name.
@@ -39,13 +39,14 @@ impl Listing {
     }
 }
 
-/// The listings of one pass.
+/// The listings that the follower has made during the current check.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Listings {
     directories: HashMap<PathBuf, Result<Arc<Listing>, io::ErrorKind>>,
 }
 
 impl Listings {
+    /// The listing of a directory, or the kind of error that the first attempt failed with.
     pub fn get(&mut self, directory: &Path) -> io::Result<Arc<Listing>> {
         if let Some(cached) = self.directories.get(directory) {
             return cached.clone().map_err(io::Error::from);
@@ -56,7 +57,7 @@ impl Listings {
         listed
     }
 
-    /// The present path of this file in the directory, under any name. An error means that this could not be
+    /// The current path of this file in the directory, under any name. An error means that this could not be
     /// determined.
     pub fn find(&mut self, directory: &Path, file: FileKey) -> io::Result<Option<PathBuf>> {
         let listing = self.get(directory)?;

@@ -1,11 +1,11 @@
-//! Selects the format in force at an offset of a file, and applies `multiline = false`.
+//! Selects the format in force at an offset of a file. With `multiline = false`, it makes every line a record.
 
 use std::sync::Arc;
 
 use crate::event::{Decode, FormatEntry, Part};
 use crate::format::{self, Context, Fit, Format, Head, Joins};
 
-/// The format of the last entry at or before `offset`; plain text before detection.
+/// The format of the last entry at or before `offset`; plain text while there is no entry.
 pub(in crate::follow) fn format_at(
     entries: &[FormatEntry],
     offset: u64,

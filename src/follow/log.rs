@@ -1,4 +1,4 @@
-//! The interface of the followed files: which files and generations exist, how large they are, and event batches from
+//! The interface to the followed files: which files and generations exist, how large they are, and event batches from
 //! any cursor.
 
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ use crate::event::status::{FileStatus, Notice};
 use crate::event::{Cursor, FileId, GenerationId, Mark, Position};
 use crate::state::Store;
 
-/// Cheap to clone. [`Log::stop`] ends the follower's thread.
+/// All followed files, and the thread that follows them. Cheap to clone. [`Log::stop`] ends the thread.
 #[derive(Clone, Debug)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -115,8 +115,8 @@ impl Log {
         }
     }
 
-    /// Reads standard input and pipes into the intake directory until each of them ends or is stopped. Requires
-    /// [`LogConfig::intake`].
+    /// Starts to store standard input and pipes in the intake directory. Each [`Input`] runs until its end, or until it
+    /// is stopped. Requires [`LogConfig::intake`].
     pub fn take_in(&self, inputs: Vec<OwnedFd>) -> std::io::Result<Vec<Input>> {
         self.shared.stdin_progress.set_open_inputs(inputs.len());
         inputs.into_iter().map(|input| Input::start(self.shared.clone(), input)).collect()
@@ -185,7 +185,7 @@ impl Log {
         self.shared.without_file().get(&generation).map(|row| (row.start, row.end()))
     }
 
-    /// Records that start before this offset were already in the file when it was discovered.
+    /// The offset before which the records were already in the file when it was discovered.
     pub fn history(&self, generation: GenerationId) -> u64 {
         self.shared.handle_of(generation).map_or(u64::MAX, |handle| handle.known().history)
     }

@@ -1,11 +1,11 @@
-//! Keeps track of changed rows that are not durable yet.
+//! Keeps track of the files whose rows have changed and are not durable yet, and of when to commit them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::FileId;
 
-/// Interval of commits when no reader waits for one.
+/// Interval between commits, unless a reader waits for one.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(250);
 /// Delay after a failed commit.
 const RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -29,6 +29,7 @@ const CHUNK: u64 = 256 * 1024;
 /// Bytes read before an offset without a stored context, to find the last timestamp before it.
 const WARM_UP: u64 = 64 * 1024;
 
+/// Implements [`super::Log::read`].
 pub(in crate::follow) fn read(shared: &Shared, cursor: Cursor) -> io::Result<Read> {
     let Some(handle) = shared.handle_of(cursor.generation) else {
         return Ok(shared.read_without_file(cursor));
@@ -205,7 +206,8 @@ impl Reader<'_> {
         });
     }
 
-    /// Counts only records that are read for the first time.
+    /// Asks the follower to detect the format again after many misfits. Counts only records that are read for the first
+    /// time.
     fn count_misfits(&self, offset: u64, framed: &Framed, state: &mut DecodeState) {
         if offset < state.handed_out {
             return;
@@ -234,7 +236,7 @@ impl Reader<'_> {
             _ => (0, 0),
         };
         let used = records.last().map_or(0, |last| last.at as usize + last.len as usize);
-        // Does not keep the start of a long, incomplete record in memory.
+        // Copied, so that the start of a long, incomplete record is not kept in memory.
         let bytes = if used * 2 < text.len() { Arc::from(&text[..used]) } else { text };
         Batch {
             generation: self.generation.clone(),

@@ -24,11 +24,12 @@ use crate::state::{GenerationRow, Store};
 /// Memory for decoded batches that several consumers may read, in bytes.
 const CACHE: usize = 8 * 1024 * 1024;
 
+/// See the module. Changes that others must see at once are marked and then announced with [`Shared::notify_changes`].
 #[derive(Debug)]
 pub(in crate::follow) struct Shared {
     pub config: LogConfig,
     pub clock: Arc<dyn Clock>,
-    /// Watches the threads of the log.
+    /// Supervises the threads of the log.
     pub supervisor: Supervisor,
     pub store: OnceLock<Store>,
     /// Positions from sinks that keep their own cursors, until the first pass takes them.
@@ -40,6 +41,7 @@ pub(in crate::follow) struct Shared {
     pub cache: Cache,
     pub waker: Arc<Waker>,
     pub board: Board,
+    /// See [`super::Log::settled`].
     pub settled: AtomicBool,
     pub look_requests: LookRequests,
     /// Compressed files are still being unpacked; they may turn out to be the files of generations without one.
@@ -118,6 +120,7 @@ impl Shared {
         self.changes.mark(&ChangeSet::everything());
     }
 
+    /// Marks a change of one generation.
     pub fn mark(&self, id: GenerationId) {
         self.changes.mark(&ChangeSet::of([id]));
     }
@@ -183,6 +186,7 @@ impl Shared {
         self.mark(id);
     }
 
+    /// Removes everything that is known about a generation, also its losses.
     pub fn forget(&self, id: GenerationId) {
         self.losses.forget(id);
         self.cache.forget(id);
@@ -234,7 +238,8 @@ impl Shared {
 
     fn is_unread(&self, row: &GenerationRow) -> bool {
         let Some(store) = self.store.get() else { return false };
-        // Without space to unpack files that may be theirs, `--once` neither reports nor waits for them.
+        // While files that may hold these generations are not unpacked (for lack of space), `--once` neither reports
+        // the generations nor waits for them.
         if self.once() && self.unpacking.load(Ordering::Acquire) {
             return false;
         }

@@ -6,10 +6,11 @@ use std::sync::Mutex;
 use crate::base::{bytes, sanitize};
 use crate::event::{Flags, Record};
 
+/// Number of truncated records, and of the bytes that were cut off from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct TruncatedRecords {
     pub records: u64,
-    /// Bytes of the file, including line ends. For UTF-16 this is an estimate, because UTF-8 is shorter.
+    /// As they are in the file, including line ends. For UTF-16 this is an estimate, because UTF-8 is shorter.
     pub bytes: u64,
 }
 
@@ -45,7 +46,7 @@ impl TruncatedRecords {
         )
     }
 
-    /// The first truncated record is reported, and then each tenfold number.
+    /// Whether to report now: the first truncated record is reported, and then the 10th, the 100th, and so on.
     pub fn should_report(self, before: TruncatedRecords) -> bool {
         self.records > 0
             && self.records.ilog10() != before.records.checked_ilog10().unwrap_or(u32::MAX)

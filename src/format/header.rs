@@ -14,7 +14,7 @@ use super::text::first_line;
 use super::time::{self, Stamp};
 use crate::event::Level;
 
-/// A range of the line: from, to.
+/// A range of the line: its start and its end.
 pub type Span = (usize, usize);
 
 /// The content of a header. Offsets are in the line.
@@ -22,7 +22,6 @@ pub type Span = (usize, usize);
 pub struct Header {
     pub stamp: Option<Stamp>,
     pub level: Option<Level>,
-    /// How the level is written.
     pub level_style: LevelStyle,
     pub process: Option<Span>,
     pub thread: Option<Span>,
@@ -35,6 +34,7 @@ pub struct Header {
     pub message: usize,
 }
 
+/// How a level is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LevelStyle {
     #[default]
@@ -77,7 +77,7 @@ struct Reader<'a> {
     line: &'a [u8],
     at: usize,
     header: Header,
-    /// The bracket before the time is still open.
+    /// The bracket that was opened before the time and is not closed yet.
     open: Option<u8>,
 }
 

@@ -1,5 +1,5 @@
-//! Python's `logging` in its common layouts: `asctime - [LEVEL] - message`, `asctime - name - LEVEL - message`,
-//! `LEVEL:name:message`, and the layouts of gunicorn and celery.
+//! Parses lines of Python's `logging` in common layouts: `asctime - [LEVEL] - message`,
+//! `asctime - name - LEVEL - message`, `LEVEL:name:message`, and the layouts of gunicorn and celery.
 //!
 //! A line that begins with none of these belongs to the record before it.
 
@@ -8,6 +8,7 @@ use super::text::{first_line, lossy};
 use super::{Context, Fit, Format, Head, Joins, generic, level};
 use crate::event::{Decode, Level, Part, Value};
 
+/// The format `python`.
 #[derive(Debug)]
 pub struct Python;
 
@@ -54,7 +55,7 @@ impl Format for Python {
     }
 }
 
-/// The layouts of `logging.Formatter`, gunicorn and celery, which log4j does not write.
+/// The line has a layout of `logging.Formatter`, gunicorn or celery that log4j does not write.
 fn is_python(line: &[u8], header: &Header) -> bool {
     let Some(level) = header.level else { return false };
     let fits =

@@ -1,4 +1,4 @@
-//! Deterministic random numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014).
+//! Deterministic random numbers from a seed, for sample logs: SplitMix64 (Steele, Lea, Flood 2014).
 
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);

@@ -1,4 +1,4 @@
-//! Decrypts the tokens of one text for display, and records it in the audit file.
+//! Decrypts the tokens of one text for display, and records in the audit file which values were decrypted.
 //!
 //! No value is returned before its audit line is durable.
 
@@ -11,7 +11,7 @@ use super::audit::{Audit, AuditError, TokenLocation};
 use super::decrypt_stream::StreamDecryptor;
 use super::decryptor::{DecryptError, DecryptedValue, Decryptor};
 
-/// Values and problems per text; more are not useful to a reader.
+/// Maximum number of values, and of problems, per text; more are not useful to a reader.
 const MAX_VALUES: usize = 100;
 
 #[derive(Debug)]
@@ -32,22 +32,22 @@ impl AuditedDecryptor {
         AuditedDecryptor { keyring, audit }
     }
 
-    /// Decrypts all tokens in `text`, with the keys as they are in the directory now.
+    /// Decrypts the tokens in `text`, with the keys that are in the directory now. `place`: for the audit file.
     pub fn open(
         &self,
         text: &[u8],
         place: TokenLocation<'_>,
     ) -> Result<DecryptedValues, AuditError> {
         self.keyring.refresh();
-        // A new opener: an old one would remember missing keys that may have been restored since.
-        let opener = Decryptor::new(Arc::clone(&self.keyring));
+        // Always a new one: an old one would remember keys as missing that may have been restored since.
+        let decryptor = Decryptor::new(Arc::clone(&self.keyring));
         let mut disclosed = DecryptedValues::default();
         // Large enough to never reallocate, which would leave plain text in freed memory.
         let mut plain_text = Zeroizing::new(Vec::with_capacity(text.len() * 2));
-        let mut revealer = StreamDecryptor::new(&opener);
+        let mut stream = StreamDecryptor::new(&decryptor);
         let each = &mut |found| disclosed.add(found);
-        revealer.push(text, &mut plain_text, each);
-        revealer.finish(&mut plain_text, each);
+        stream.push(text, &mut plain_text, each);
+        stream.finish(&mut plain_text, each);
         if !disclosed.values.is_empty() {
             self.audit.opened(&disclosed.values, place)?;
         }

@@ -22,7 +22,8 @@ pub(super) struct Member<'t, 'p> {
     pub unquoted: bool,
 }
 
-/// In text order. Objects and arrays are not values, but their members may be.
+/// The members in `text` that the policy seals or pseudonymises, in text order. An object or array is not itself a
+/// value, but its members are examined.
 pub(super) fn treated_members<'t, 'p>(text: &'t str, policy: &'p Policy) -> Vec<Member<'t, 'p>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -63,7 +64,7 @@ fn value_at(text: &str, at: usize) -> Option<(Range<usize>, bool)> {
     is_value.then_some((at..at + length, true))
 }
 
-/// The quote that ends the string that starts before `at`.
+/// The offset of the quote that ends the string in which `at` is; `None` if it does not end.
 fn closing(text: &str, mut at: usize) -> Option<usize> {
     loop {
         at += memchr2(b'"', b'\\', text.as_bytes().get(at..)?)?;

@@ -1,6 +1,6 @@
 //! Seals members inside JSON values of an event, and rewrites JSON that some readers would reject.
 //!
-//! A value is rewritten only where something must change.
+//! A value is rewritten only if something must change.
 
 use std::borrow::Cow;
 
@@ -130,7 +130,7 @@ fn is_beyond_a_double(scalar: &str) -> bool {
         && !scalar.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// The shortest end of the path that is the name of a sealed field.
+/// The shortest end of the path that is the name of a sealed field; the whole path if there is none.
 fn tagged_name<'p>(path: &'p str, policy: &Policy) -> &'p str {
     let ends = path.rmatch_indices('.').map(|(dot, _)| &path[dot + 1..]);
     ends.into_iter().find(|end| policy.seals(end)).unwrap_or(path)
@@ -143,7 +143,7 @@ struct Writer<'w, 'e> {
     path: Path,
     body: Vec<u8>,
     changed: bool,
-    /// The result is a text, so the tags inside are noted: tags in a text cannot be searched.
+    /// The result is a text. Tags inside it cannot be searched, so they are also noted for the event.
     too_deep: bool,
     /// Inside an object or array that is sealed as a whole.
     sealing: Option<SealedContainer<'w, 'e>>,
@@ -163,7 +163,7 @@ struct SealedContainer<'w, 'e> {
 }
 
 impl<'w, 'e> Writer<'w, 'e> {
-    /// `false` where `raw` is not JSON.
+    /// Writes the whole value; `false` if `raw` is not valid JSON.
     fn write(&mut self) -> bool {
         let mut tokens = Tokens::new(self.raw);
         let mut treated = None;
@@ -183,7 +183,7 @@ impl<'w, 'e> Writer<'w, 'e> {
         true
     }
 
-    /// The value of a sealed key.
+    /// Seals the value of a sealed key; `token` is the first token of the value.
     fn start_sealing(
         &mut self,
         treatment: Treatment<'e>,

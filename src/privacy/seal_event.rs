@@ -14,7 +14,8 @@ use super::{KeyError, Outgoing, Policy};
 use crate::event::Value;
 
 impl<'a> Outgoing<'a> {
-    /// `is_cut`: the message, and with it the record, may end inside a value that a pattern would find.
+    /// Seals the event. `is_cut`: the message, and with it the record, may end inside a value that a pattern would
+    /// find.
     pub(super) fn seal<'e>(
         &mut self,
         mut event_sealer: EventSealer<'e>,
@@ -47,7 +48,8 @@ impl<'a> Outgoing<'a> {
         Ok(())
     }
 
-    /// Seals the whole text as one token: the beginning of a name or a value may have left with the record before it.
+    /// Seals the whole text as one token: the beginning of a name or a value may have been delivered with the previous
+    /// record.
     pub(super) fn seal_whole<'e>(
         &mut self,
         mut event_sealer: EventSealer<'e>,

@@ -10,7 +10,8 @@ use memchr::{memchr, memchr2, memmem};
 use super::SEALED;
 use super::json_unescape::Unescaped;
 
-/// In characters. Shorter values occur by chance in other text, so they are sealed in their own field only.
+/// Minimum number of characters. Shorter values occur by chance in other text, so they are sealed in their own field
+/// only.
 const SHORTEST: usize = 4;
 
 /// Whether a value is not replaced in other texts: too short, or a prefix of tokens or tags, which must stay intact.
@@ -34,7 +35,8 @@ pub(super) struct WordReplacer<'v> {
     shortest: usize,
 }
 
-/// In bytes. The cost of comparing two values grows with the length of their common prefix.
+/// Values of more bytes are searched separately: the cost of comparing two values grows with the length of their common
+/// prefix.
 const LONG: usize = 1024;
 
 /// An occurrence of a value in a text, and its replacement.
@@ -105,7 +107,7 @@ impl<'v> WordReplacer<'v> {
         }
     }
 
-    /// In text order, longest first.
+    /// All matches in text order; of those at the same position, the longest first.
     fn matches(&self, text: &str) -> Vec<Match<'v>> {
         let mut matches = Vec::new();
         // Decoding escapes never makes a text longer.
@@ -131,7 +133,7 @@ impl<'v> WordReplacer<'v> {
         }
     }
 
-    /// `level`: `text` is its decoded text.
+    /// Adds the matches in `text`. `level`: the level of escapes whose decoded text this is.
     fn find(&self, text: &str, level: Option<&Unescaped>, matches: &mut Vec<Match<'v>>) {
         let origin = |at| level.map_or(at, |level| level.origin(at));
         let match_at =
@@ -195,7 +197,8 @@ impl<'v> WordReplacer<'v> {
     }
 }
 
-/// Between two letters or digits. A word also ends at an escape: sealing too much is safer than too little.
+/// Whether `at` is between two letters or digits. A word also ends at an escape: sealing too much is safer than too
+/// little.
 fn is_inside_a_word(text: &str, at: usize, level: Option<&Unescaped>) -> bool {
     let sides = text[..at].chars().next_back().zip(text[at..].chars().next());
     sides.is_some_and(|(before, after)| {

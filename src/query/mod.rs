@@ -1,6 +1,6 @@
-//! The query language: parses queries to a tree and evaluates it on events in memory. Pure: no I/O.
+//! The query language: parses queries into a tree and evaluates it on events in memory. Pure: no I/O.
 //!
-//! The same tree is compiled for the archive (and other back ends) in `search`; no back end gets the raw query text.
+//! The same tree is compiled for the archive in `search`; the archive never gets the raw text of a query.
 
 pub mod ast;
 mod display;
@@ -24,10 +24,10 @@ pub use predicate::comparable;
 pub use prefilter::{RequiredLiteral, required_literal};
 pub use record_regex::{parse_or_regex, smart_case};
 
-/// The context that the meaning of a query's text depends on.
+/// The context on which the meaning of a query's text depends.
 #[derive(Clone, Debug)]
 pub struct ParseContext {
-    /// The time that `-15m` is relative to.
+    /// The time to which `-15m` is relative.
     pub now: crate::base::Timestamp,
     /// The time zone of times without one.
     pub zone: jiff::tz::TimeZone,
@@ -46,10 +46,10 @@ pub struct QueryError {
 pub trait Subject {
     fn time(&self) -> crate::base::Timestamp;
     fn level(&self) -> Option<crate::event::Level>;
-    /// The text that bare words search: the message, or all fields if there is no message.
+    /// The text in which words without a field name are searched: the message, or all fields if there is no message.
     fn search_text(&self) -> std::borrow::Cow<'_, str>;
-    /// The text that a regular expression searches: the record's bytes, or, where only parts are stored, the search
-    /// text followed by `  name=value` per leaf.
+    /// The text in which a regular expression is searched: the record's bytes, or, where only parts are stored, the
+    /// search text followed by `  name=value` per leaf.
     fn record(&self) -> std::borrow::Cow<'_, [u8]> {
         let mut text = self.search_text().into_owned();
         self.leaves(&mut |name, value| {

@@ -1,4 +1,4 @@
-//! Parses one term of a query: words of the message, or a field with a comparison and a value.
+//! Parses one term of a query: words to search for, or a field with a comparison and a value.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::{Bound, Expr, FieldName, ParseContext, Pattern, QueryError, Test, Tok
 use crate::base::Timestamp;
 use crate::event::Level;
 
-/// Words of the search text.
+/// A term without a field name: words in the search text; an unquoted `*` matches every event.
 pub(super) fn words(word: &Word) -> Result<Expr, QueryError> {
     if word.is_anything() && !word.quoted {
         return Ok(Expr::All);
@@ -54,9 +54,9 @@ fn token_of(steps: &[Step]) -> Token {
 pub(super) fn field_name(word: &Word) -> Result<FieldName, QueryError> {
     let name = FieldName(word.text());
     if word.has_wildcards() {
-        return Err(
-            word.error("expected a field name before the comparison sign; names have no wildcards")
-        );
+        return Err(word.error(
+            "expected a field name before the comparison sign; names cannot contain wildcards",
+        ));
     }
     if !name.0.chars().any(char::is_alphanumeric) {
         return Err(word.error("expected a field name: letters or digits"));
@@ -81,7 +81,7 @@ fn kind(name: &FieldName) -> Kind {
     }
 }
 
-/// A field, a sign and one value.
+/// A term with a field name, a comparison and one value.
 pub(super) fn field(
     name: &FieldName,
     comparison: Comparison,
@@ -170,7 +170,7 @@ fn equality(value: &Word) -> Result<Test, QueryError> {
     })
 }
 
-/// `10.0.0.0/8`; the bits after the prefix become zero.
+/// Parses a network such as `10.0.0.0/8`; the bits after the prefix become zero. `None`: the text is not a network.
 pub(super) fn network(text: &str) -> Result<Option<(IpAddr, u8)>, String> {
     let Some((address, digits)) = text.split_once('/') else { return Ok(None) };
     let Ok(address) = address.parse::<IpAddr>() else { return Ok(None) };

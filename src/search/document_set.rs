@@ -1,4 +1,4 @@
-//! [`DocumentSet`]: a set of documents of one segment, with one bit per document.
+//! [`DocumentSet`]: a set of documents of one segment of the archive, with one bit per document.
 
 use tantivy::DocId;
 

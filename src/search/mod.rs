@@ -1,4 +1,4 @@
-//! Searches the archive and log files: compiles a query tree for each, and returns results one by one.
+//! Searches the archive and log files for the events that match a query tree, and returns them one by one.
 //!
 //! Memory is bounded for any number of results. A result is an event document; [`output`] writes it for people and
 //! programs. This module never sees the raw query text.
@@ -30,13 +30,14 @@ pub enum Order {
     Newest,
 }
 
+/// The period, the number and the order of the results.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Inclusive.
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
-    /// At most this many results, in this order.
+    /// Maximum number of results; the first ones in this order are returned.
     pub limit: Option<u64>,
     pub order: Order,
 }
@@ -77,7 +78,7 @@ pub enum SearchError {
     Output(#[source] std::io::Error),
 }
 
-/// Called with each result, an event document.
+/// Called with each result: an event document as JSON.
 pub type Each<'a> = &'a mut dyn FnMut(&str) -> std::io::Result<()>;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! A worker delivers the events of one sink: it reads them from the log at its own pace, sends them in bulks,
 //! retries, and moves the sink's cursors. All sinks share this code.
 //!
-//! Promises: every event behind the cursor is delivered, filtered or a dead letter; no cursor is beyond a byte that
-//! is none of these; memory stays within the budget however long the target is down. A worker never drops an event,
-//! never stops retrying (except with `--once`), and never blocks another consumer.
+//! Promises: every event before the cursor is delivered, filtered, a dead letter, or lost and counted as such; memory
+//! stays within the budget however long the target is down. A worker never drops an event, never stops retrying (except
+//! with `--once`), and never blocks another consumer.
 
 mod batch_encoder;
 mod bulk;
@@ -67,7 +67,7 @@ pub use orders::{Mode, Order, Rounds};
 /// How long a stop waits for running deliveries.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How often `--once` checks whether the ends are fixed.
+/// Interval at which `--once` checks whether the log has fixed the ends of the files, up to which it delivers.
 const ENDS_FIXED: Duration = Duration::from_millis(20);
 
 /// The parts that a worker is built from.
@@ -89,7 +89,7 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The file of this generation no longer exists.
+    /// The generation has ended: its file was truncated, deleted or replaced.
     fn is_gone(&self, generation: GenerationId) -> bool {
         self.store.generation(generation).is_some_and(|row| row.ended.is_some())
     }
@@ -134,7 +134,8 @@ pub struct Worker {
     report: Report,
     /// After a stop was requested: the longest that running deliveries may take.
     drain_until: Option<Instant>,
-    /// Start of the current pass: work that is due by then is done in this pass, later work wakes the next one.
+    /// Start of the current turn of the loop in [`Worker::run`]: work that is due by then is done in this turn; later
+    /// work wakes the worker again.
     now: Instant,
 }
 
@@ -351,7 +352,7 @@ impl Worker {
     }
 }
 
-/// Different seeds: workers that fail at the same moment do not retry at the same moment.
+/// A seed by name, so that workers that fail at the same moment do not retry at the same moment.
 fn seed_of(name: &str) -> u64 {
     name.bytes().fold(17, |seed: u64, byte| (seed * 31 + u64::from(byte)) % 65_521)
 }

@@ -1,8 +1,8 @@
-//! The database: all rows as of the last checkpoint. It is opened, checked and read once at the start; afterwards it is
-//! written, and read only for tables on disk.
+//! Reads and writes the database, which holds all rows as of the last checkpoint. It is opened, checked and read once
+//! at the start; afterwards it is written, and read only for tables on disk.
 //!
-//! After a failed write the file is closed, and the next write opens it again: redb refuses to continue after an I/O
-//! error, and its earlier data is intact.
+//! After a failure the file is closed, and the next access opens it again: redb refuses to continue after an I/O error,
+//! but its earlier data is intact.
 
 use std::fs;
 use std::io;
@@ -35,7 +35,8 @@ type TableOfBytes = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// Key and row.
 type RowOfBytes = (Vec<u8>, Vec<u8>);
 
-/// A prefix, because versions 1 and 2 used the bare names for tables with other keys.
+/// The name of a table in the database. It has a prefix, because versions 1 and 2 used the bare names for tables with
+/// other keys.
 fn name_in_database(table: &str) -> String {
     format!("rows.{table}")
 }
@@ -49,10 +50,12 @@ pub(super) struct Disk {
 
 /// The content of the file at a start.
 pub(super) struct Loaded {
-    /// Of the tables that are kept in memory.
+    /// The rows of the tables that are kept in memory.
     pub rows: Changes,
-    /// `None`: written by an earlier version, which had no journal.
+    /// The position in the journal up to which the rows are in the file; `None`: written by an earlier version, which
+    /// had no journal.
     pub base: Option<JournalPosition>,
+    /// The file was damaged, and redb has repaired it.
     pub repaired: bool,
 }
 
@@ -112,7 +115,7 @@ impl Disk {
         })
     }
 
-    /// Opens the file if it is closed; closes it after a failure.
+    /// Runs `work` on the database. Opens the file if it is closed; closes it after a failure.
     fn with_database<T>(
         &mut self,
         work: impl FnOnce(&Database) -> Result<T, DiskError>,
@@ -198,7 +201,7 @@ fn read_all(database: &Database) -> Result<(Changes, Option<JournalPosition>), D
     let transaction = database.begin_read().map_err(redb::Error::from)?;
     let meta = transaction.open_table(META)?;
     if let Some(version) = meta.get(META_VERSION)? {
-        // That the file has a newer version is more useful to report than an unreadable row.
+        // Checked first: that the file has a newer version is more useful to report than an unreadable row.
         let version: u8 = decode(version.value())?;
         if version > VERSION {
             return Err(DiskError::Newer(version.into()));
@@ -219,7 +222,7 @@ fn read_all(database: &Database) -> Result<(Changes, Option<JournalPosition>), D
     Ok((rows, Some(decode(base.value())?)))
 }
 
-/// `None`: the table was never written.
+/// Opens a table; `None`: it was never written.
 fn open(transaction: &ReadTransaction, table: &str) -> Result<Option<TableOfBytes>, DiskError> {
     match transaction.open_table(Bytes::new(&name_in_database(table))) {
         Ok(table) => Ok(Some(table)),

@@ -4,7 +4,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Everything that `work` had open is dropped if it panics.
+/// Runs `work`; a panic in it becomes the outer error, and everything that it had open is dropped.
 pub(super) fn without_panic<T, E>(
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<Result<T, E>, Panicked> {

@@ -1,4 +1,4 @@
-//! The tables of the state: rows of bytes, addressed by table name and key, and their types.
+//! Defines the form of the state's tables: rows of bytes, addressed by table name and key, and typed tables over them.
 //!
 //! To add a table that is read from disk on demand, declare a [`Table`] next to the code that uses it; no other code
 //! needs to change. The tables that are kept in memory are in `rows.rs`.
@@ -17,7 +17,8 @@ use crate::event::GenerationId;
 /// the journal, which earlier programs do not know.
 pub(super) const VERSION: u8 = 3;
 
-/// A table on disk only: of any size, not in the snapshot. Its rows are visible at once, and durable with the commit.
+/// A typed table that is kept on disk only: it may have any size, and is not in the snapshot of the state. A written
+/// row is visible at once, and durable with the next commit.
 #[derive(Debug)]
 pub struct Table<K, V> {
     name: &'static str,
@@ -50,7 +51,7 @@ pub(super) struct NameRange {
 }
 
 impl NameRange {
-    /// No key of the range is before this one.
+    /// The lower bound of the range.
     pub fn first(&self) -> &[u8] {
         match &self.keys.0 {
             Bound::Included(key) | Bound::Excluded(key) => key,
@@ -126,6 +127,7 @@ pub(super) enum RowError {
     Malformed(String),
 }
 
+/// The bytes of a row: its version, then JSON.
 pub(super) fn encode(row: &(impl Serialize + ?Sized)) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     serde_json::to_writer(&mut bytes, row).expect("rows are plain data and a Vec takes any write");

@@ -1,10 +1,11 @@
 //! Decodes terminal bytes into keys and pastes. Pure: [`super::keyboard`] reads the terminal and feeds it.
 //!
 //! It replaces the reader of crossterm 0.29, which loops forever once the terminal is gone and can leave unread
-//! bytes that no poll reports again. It knows the sequences of xterm, the Linux console, tmux and screen.
+//! bytes that no poll reports again. It knows the sequences of xterm, the Linux console, tmux and GNU screen.
 
 use super::key::{Code, Key};
 
+/// A key press or a paste.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     Key(Key),
@@ -16,13 +17,17 @@ const MAX_PASTE_BYTES: usize = 64 * 1024;
 const PASTE_START: &[u8] = b"\x1b[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
 
+/// Decodes bytes as they arrive from the terminal.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// Bytes that are not decoded yet.
     pending: Vec<u8>,
+    /// The text of a paste that has not ended.
     paste: Option<Vec<u8>>,
 }
 
 impl Decoder {
+    /// Adds bytes from the terminal; appends the inputs that are now complete to `inputs`.
     pub fn feed(&mut self, bytes: &[u8], inputs: &mut Vec<Input>) {
         self.pending.extend_from_slice(bytes);
         while !self.pending.is_empty() {
@@ -83,7 +88,7 @@ impl Decoder {
     }
 }
 
-/// The key at the front and its length; `None` if it is incomplete.
+/// The key at the front, `None` if it is unknown, and its length in bytes. The outer `None`: it is incomplete.
 fn decode(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     match bytes[0] {
         0x1b => escape(bytes),
@@ -154,6 +159,7 @@ fn control_sequence(bytes: &[u8]) -> Option<(Option<Key>, usize)> {
     Some((key, length + 3))
 }
 
+/// The key of an escape sequence that ends with this letter.
 fn letter(last: u8) -> Option<Code> {
     Some(match last {
         b'A' => Code::Up,
@@ -166,6 +172,7 @@ fn letter(last: u8) -> Option<Code> {
     })
 }
 
+/// The key of the escape sequence `ESC [ number ~`.
 fn numbered(number: u8) -> Option<Code> {
     Some(match number {
         1 | 7 => Code::Home,

@@ -16,6 +16,7 @@ use crate::event::Level;
 pub struct Message {
     pub level: Level,
     pub text: String,
+    /// When it disappears.
     pub until: Timestamp,
     /// The answer to a key press: shown at once, replaced by the next answer.
     is_answer: bool,
@@ -32,7 +33,7 @@ pub struct PastMessage {
 const NOTICE_DURATION: Duration = Duration::from_secs(6);
 const ANSWER_DURATION: Duration = Duration::from_secs(5);
 const MAX_PENDING: usize = 50;
-/// Length of the history.
+/// Maximum number of messages in the history.
 const MAX_HISTORY: usize = 500;
 
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ impl Messages {
         self.shown.as_ref()
     }
 
-    /// Number of messages behind the one that is shown.
+    /// Number of messages that are queued behind the one that is shown.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
@@ -66,7 +67,8 @@ impl Messages {
         self.shown = Some(Message { level, text, until, is_answer: true });
     }
 
-    /// Queues a notice of the engine behind those of the same or a higher severity.
+    /// Queues a notice of the engine behind those of the same or a higher severity. A notice that is already shown or
+    /// queued is only added to the history.
     pub fn notice(&mut self, level: Level, text: String, now: Timestamp) {
         self.remember(level, &text, now);
         let is_repeated = |message: &Message| message.level == level && message.text == text;
@@ -103,6 +105,7 @@ impl Messages {
         }
     }
 
+    /// Replaces the shown message by the next one if its time is over.
     pub fn expire(&mut self, now: Timestamp) {
         if self.shown.as_ref().is_some_and(|shown| shown.until <= now) {
             self.show_next(now);

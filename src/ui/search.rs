@@ -1,4 +1,4 @@
-//! The search pattern, and the state of a running search.
+//! Searching on the screen: the pattern or level to search for, and the state of a running search.
 
 use regex::bytes::Regex;
 
@@ -13,6 +13,7 @@ pub enum Direction {
     Older,
 }
 
+/// A search pattern, as typed and compiled.
 #[derive(Clone, Debug)]
 pub struct Search {
     pub text: String,
@@ -40,6 +41,7 @@ impl Wanted {
         }
     }
 
+    /// The target in messages.
     pub fn name(&self) -> String {
         match self {
             Wanted::Text(search) => format!("`{}`", search.text),
@@ -58,12 +60,12 @@ impl Wanted {
     }
 }
 
-/// What a search does at the edge of the timeline.
+/// The behaviour of a search that reaches the edge of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AtEdge {
     /// Ends and reports that nothing was found.
     Stop,
-    /// Continues at these offsets in the other direction.
+    /// Continues from these offsets (one per file) in the other direction.
     Turn { at: Vec<u64> },
     /// Continues from the other edge.
     Wrap,
@@ -74,9 +76,10 @@ pub enum AtEdge {
 pub struct RunningSearch {
     pub wanted: Wanted,
     pub direction: Direction,
+    /// The offset that it has reached in each file.
     pub at: Vec<u64>,
     pub at_edge: AtEdge,
-    /// How the search got here (turned, wrapped), shown with the result; empty on the first pass.
+    /// Whether the search has turned or wrapped around, as a text that is shown with the result; otherwise empty.
     pub note: &'static str,
     /// Bytes behind `at` at the start, to compute the progress.
     pub bytes_below_at_start: u64,

@@ -1,4 +1,4 @@
-//! Colours by role, from `assets/themes.toml`, and glyphs in Unicode or ASCII.
+//! The appearance of the screen: a style for each role, from `assets/themes.toml`, and glyphs in Unicode or ASCII.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub enum Palette {
     Monochrome,
 }
 
-/// Meaning of a style.
+/// The role of a part of the screen, which determines its style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Dim,
@@ -177,7 +177,7 @@ pub const ASCII: Glyphs = Glyphs {
 };
 
 impl Glyphs {
-    /// One cell per value, relative to `full`; zero is a blank.
+    /// A bar of one cell per value, whose height is relative to `full`; a blank for zero.
     pub fn sparkline(&self, values: &[u64], full: u64) -> String {
         let full = full.max(1);
         let spark = |value: &u64| match value.min(&full) * 8 / full {

@@ -1,6 +1,6 @@
 //! Restarts sinks whose worker failed because of a bug. The failure is reported, also by `/healthz`, and the sink
-//! restarts from its cursor after 0.2 s to 30 s, without limit. With `--once` it is not restarted, and the program
-//! fails.
+//! restarts from its cursor after 0.2 s to 30 s, however often it fails. With `--once` it is not restarted, and the
+//! program exits with an error.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) struct FailedSinks {
 struct FailedSink {
     spec: SinkSpec,
     kept: KeptOrders,
-    /// Its position among the sinks.
+    /// Its position in the list of sinks.
     index: usize,
     /// Time of the restart; `None` with `--once`.
     due: Option<Instant>,
@@ -45,7 +45,7 @@ impl FailedSinks {
         self.waiting.iter().map(|waiting| waiting.published.subscribe())
     }
 
-    /// Waits until a sink is due for its restart.
+    /// Waits until a sink is due for its restart; forever if there is none.
     pub(super) async fn due(&self) {
         match self.waiting.iter().filter_map(|waiting| waiting.due).min() {
             Some(due) => sleep_until(due).await,
@@ -53,7 +53,7 @@ impl FailedSinks {
         }
     }
 
-    /// Makes the sinks due now, with new specs; a sink without a spec is removed.
+    /// Makes all failed sinks due now, with their new specs; a sink without a spec is removed.
     pub(super) fn restart_now(&mut self, specs: &[SinkSpec]) {
         let update = |waiting: &mut FailedSink| {
             let is_same = |spec: &SinkSpec| spec.name() == waiting.spec.name();
@@ -69,7 +69,7 @@ impl FailedSinks {
         self.waiting.iter().any(|waiting| waiting.status.name == sink)
     }
 
-    /// Keeps a command for the sinks' next workers.
+    /// Keeps a command for the next workers of the failed sinks.
     pub(super) fn note(&mut self, command: &Command) {
         for FailedSink { kept, status, published, .. } in &mut self.waiting {
             kept.note(command);

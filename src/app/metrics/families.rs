@@ -1,4 +1,5 @@
-//! The metric families. A new metric of a sink, rule or source is one line in its list.
+//! Defines the metrics: their names, values and help texts, and the page that lists them all. A new metric of a sink,
+//! rule or source is one line in its list.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +10,17 @@ use crate::base::Timestamp;
 use crate::event::status::{EngineState, RuleState, RuleStatus, SinkState, SinkStatus};
 use crate::event::{FileList, Status};
 
-/// Kind, name, value (`None`: no value now), and help text.
+/// A metric: kind, name without its prefix, value (`None`: no value now), and help text.
 struct Family<T>(Kind, &'static str, fn(&T) -> Option<f64>, &'static str);
 
 const SINK: &[Family<SinkStatus>] = &[
     Family(Counter, "confirmed_events_total", |s| count(s.confirmed_events), "Events delivered."),
-    Family(Counter, "duplicate_events_total", |s| count(s.duplicates), "Events already there."),
+    Family(
+        Counter,
+        "duplicate_events_total",
+        |s| count(s.duplicates),
+        "Events that the target already had.",
+    ),
     Family(
         Counter,
         "dropped_events_total",
@@ -32,15 +38,35 @@ const SINK: &[Family<SinkStatus>] = &[
         Counter,
         "unprotected_values_total",
         |s| count(s.unprotected_values),
-        "Values shorter than 4 characters: sealed only in their own field.",
+        "Values shorter than 4 characters, which are sealed only in their own field.",
     ),
-    Family(Gauge, "in_flight_events", |s| count(s.in_flight_events), "Events sent, unanswered."),
+    Family(
+        Gauge,
+        "in_flight_events",
+        |s| count(s.in_flight_events),
+        "Events sent and not answered yet.",
+    ),
     // seen = confirmed + filtered + in flight + waiting + dead letters + lost
-    Family(Counter, "seen_bytes_total", |s| count(s.bytes.seen), "Bytes of all its log files."),
+    Family(
+        Counter,
+        "seen_bytes_total",
+        |s| count(s.bytes.seen),
+        "Bytes seen in all its log files.",
+    ),
     Family(Counter, "confirmed_bytes_total", |s| count(s.bytes.confirmed), "Bytes delivered."),
     Family(Counter, "filtered_bytes_total", |s| count(s.bytes.filtered), "Bytes filtered out."),
-    Family(Gauge, "in_flight_bytes", |s| count(s.bytes.in_flight), "Bytes sent, not confirmed."),
-    Family(Gauge, "waiting_bytes", |s| count(s.bytes.waiting), "Bytes in log files, not sent."),
+    Family(
+        Gauge,
+        "in_flight_bytes",
+        |s| count(s.bytes.in_flight),
+        "Bytes sent and not confirmed yet.",
+    ),
+    Family(
+        Gauge,
+        "waiting_bytes",
+        |s| count(s.bytes.waiting),
+        "Bytes in log files that are not sent yet.",
+    ),
     Family(
         Counter,
         "dead_letter_bytes_total",
@@ -65,12 +91,17 @@ const SINK: &[Family<SinkStatus>] = &[
         |s| time(s.last_success),
         "Time of the last delivery.",
     ),
-    Family(Gauge, "target_blocked", |s| truth(s.blocked.is_some()), "1: a target is blocked."),
+    Family(Gauge, "target_blocked", |s| truth(s.blocked.is_some()), "1 while a target is blocked."),
 ];
 
 const RULE: &[Family<RuleStatus>] = &[
-    Family(Gauge, "matches", |r| count(r.count), "Matches in the window; of groups, the highest."),
-    Family(Gauge, "limit", |r| count(r.limit), "Matches from which on the rule is firing."),
+    Family(
+        Gauge,
+        "matches",
+        |r| count(r.count),
+        "Matches in the window; of several groups, the highest number.",
+    ),
+    Family(Gauge, "limit", |r| count(r.limit), "Number of matches at which the rule fires."),
     Family(Gauge, "firing", |r| truth(r.state == RuleState::Firing), "1 while firing."),
     Family(Counter, "fired_total", |r| count(r.fired), "Number of times it started firing."),
     Family(
@@ -95,7 +126,12 @@ const SOURCE: &[Family<Source>] = &[
 
 const ENGINE: &[Family<Status>] = &[
     Family(Gauge, "files_unopened", |s| count(s.unopened), "Existing files that cannot be opened."),
-    Family(Gauge, "files_torn", |s| count(s.torn), "Compressed files damaged or truncated."),
+    Family(
+        Gauge,
+        "files_torn",
+        |s| count(s.torn),
+        "Compressed files that are damaged or truncated.",
+    ),
     Family(
         Gauge,
         "files_stuck",
@@ -111,7 +147,7 @@ const ENGINE: &[Family<Status>] = &[
     ),
 ];
 
-/// All metrics as text. `failures`: number of panics per part of the engine, where not 0.
+/// All metrics in the text format of Prometheus. `failures`: number of panics per part of the engine, where not 0.
 pub fn page(status: &Status, failures: &[(&str, u64)]) -> String {
     let mut page = Page::default();
     page.family("logwarden_build_info", Gauge, "The running version.");
@@ -139,6 +175,7 @@ pub fn page(status: &Status, failures: &[(&str, u64)]) -> String {
     page.text()
 }
 
+/// Writes every family of `families` with one sample for each element of `all`; `what` is its label and prefix.
 fn each<'a, T>(
     page: &mut Page,
     what: &str,
@@ -154,6 +191,7 @@ fn each<'a, T>(
     }
 }
 
+/// Writes one sample per state: 1 for `now`, 0 for the others.
 fn states(page: &mut Page, label: Option<(&str, &str)>, all: &[&str], now: &str) {
     for state in all {
         let labels: Vec<_> = label.into_iter().chain([("state", *state)]).collect();

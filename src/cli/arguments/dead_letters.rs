@@ -7,10 +7,10 @@ use super::TextOrJson;
 pub const EXAMPLES: &str = "Examples:
   logwarden dead-letters list                     counts by sink and day, most frequent reasons
   logwarden dead-letters show --sink es           each dead letter: sink, reason, document
-  logwarden dead-letters replay --sink es         send again; delivered ones leave the store
+  logwarden dead-letters replay --sink es         send again; delivered ones are removed
   logwarden dead-letters drop --day 2026-11-20    show what would be deleted; with --yes delete it
 
-Dead letters are stored in dead-letters/SINK/DAY.jsonl of the state directory. If an engine is
+Dead letters are stored in dead-letters/SINK/DAY.jsonl in the state directory. If an engine is
 running, it carries out replay and drop; otherwise this command does.";
 
 #[derive(Debug, Subcommand)]
@@ -36,7 +36,7 @@ pub enum DeadLetters {
         #[command(flatten)]
         output: ListOutput,
     },
-    /// Send dead letters to their sink again, with the same ids; code 3 if some are rejected again
+    /// Send dead letters to their sink again, with the same ids; exit code 3 if some are rejected again
     #[command(after_help = "Examples:
   logwarden dead-letters replay --sink es
   logwarden dead-letters replay --where 'service.name:shop'
@@ -72,7 +72,7 @@ pub struct DeadLetterFilter {
     /// Only those rejected on this day (UTC): 2026-11-20
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub day: Option<String>,
-    /// Only the one of this event id
+    /// Only the one with this event id
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
     /// Only those whose document matches this query, in the language of `logwarden search`

@@ -1,4 +1,4 @@
-//! `logwarden generate PROFILE`: writes sample logs, reproducible by seed. Reads no configuration.
+//! `logwarden generate PROFILE`: writes sample logs, the same for equal `--seed` and `--start`. Reads no configuration.
 
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ pub fn run(global: &Global, arguments: &Generate) -> anyhow::Result<Exit> {
         zone: context.zone,
         ..Options::new(profile(arguments.profile), target)
     };
-    // A signal ends it like any other writer, after a complete line.
+    // Never cancelled: a signal ends the process.
     let written = generate::run(&options, &clock, &CancellationToken::new())?;
     if let Some(out) = &arguments.out {
         say(format_args!("wrote {} to {}", bytes::counted(written, "line"), out.display()));

@@ -1,6 +1,6 @@
 //! `logwarden parse [FILE|-]`: prints each parsed event as a JSON document with its detected format.
 //!
-//! Values are printed in plain text; with `--protect` as a sink would get them.
+//! Values are printed in plain text, or with `--protect` as a sink would get them (sealed or replaced).
 
 use std::io::{IsTerminal, Write};
 

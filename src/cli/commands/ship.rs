@@ -17,9 +17,10 @@ pub fn run(global: &Global, ship: &Ship) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Ok(Reply::Refused { reason }) => bail!("{reason}"),
-        Ok(other) => bail!("the engine answered {other:?}"),
+        Ok(other) => bail!("unexpected answer from the engine: {other:?}"),
         Err(error) if control::is_not_running(&error) => bail!(
-            "no engine is running on {}; start one, or deliver once with `logwarden --no-ui --once`",
+            "no engine is running with the state directory {}; start one, or deliver once with `logwarden --no-ui \
+             --once`",
             state.display()
         ),
         Err(error) => {

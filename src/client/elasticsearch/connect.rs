@@ -11,7 +11,7 @@ use super::Failure;
 /// The longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Connects to the address of a URL.
+/// Connects to the host and port of a URL.
 pub(super) async fn open(url: &Url) -> Result<TcpStream, Failure> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(9200);

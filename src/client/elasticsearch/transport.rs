@@ -1,9 +1,9 @@
-//! One HTTP exchange with one server.
+//! Sends one HTTP request to one server, and receives the reply.
 //!
-//! The requests are those of the official client (its paths, methods and headers), but `reqwest`, on which it is
-//! built, sends them. The official client follows up to ten redirects without a switch for it (`TransportBuilder` of
-//! 9.1.0-alpha.1), so that events and queries would go to hosts that are not configured, and it returns only whole
-//! replies, however long.
+//! The requests are those of the official client (its paths, methods and headers), but they are sent with `reqwest`, on
+//! which it is built. The official client itself is not suitable: it follows up to ten redirects, which cannot be
+//! switched off (`TransportBuilder` of 9.1.0-alpha.1), so events and queries could go to hosts that are not configured;
+//! and it reads a reply into memory however long it is.
 //!
 //! Promises: nothing is sent to any address except the configured one; a reply takes a bounded amount of memory.
 
@@ -25,7 +25,7 @@ use super::{Failure, Login, Reply, Request};
 use crate::base::bytes::size;
 use crate::base::sanitize;
 
-/// The longest accepted retry-after of a server or proxy: later requests are sent after this time.
+/// A longer `Retry-After` of a server or proxy counts as this long.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// Connections to one server, kept and reused. Cheap to clone.
@@ -56,9 +56,9 @@ impl Transport {
         for certificate in trusted.into_iter().flatten() {
             builder = builder.add_root_certificate(certificate);
         }
-        let client = builder
-            .build()
-            .map_err(|error| Failure::Settings(format!("cannot set up {url}: {error}")))?;
+        let client = builder.build().map_err(|error| {
+            Failure::Settings(format!("cannot set up connections to {url}: {error}"))
+        })?;
         let mut base = url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", url.path()));
@@ -66,7 +66,7 @@ impl Transport {
         Ok(Transport { client, base })
     }
 
-    /// Any status except a redirect is a reply. `server`: its name in messages.
+    /// Sends a request. A reply with any status is a success, except a redirect. `server`: its name in messages.
     pub(super) async fn exchange(
         &self,
         server: &str,
@@ -75,7 +75,10 @@ impl Transport {
         let failed = |error: reqwest::Error| Failure::of(&error, server, request.time_out);
         let path = request.path.trim_start_matches('/');
         let url = self.base.join(path).map_err(|error| {
-            Failure::Settings(format!("{server} has no path {} ({error})", sanitize::line(path)))
+            Failure::Settings(format!(
+                "`{}` is not a valid path on {server} ({error})",
+                sanitize::line(path)
+            ))
         })?;
         let mut builder = self
             .client
@@ -100,7 +103,7 @@ impl Transport {
         match read_body(response, request.largest_reply).await.map_err(failed)? {
             Some(body) => Ok(Reply { server: server.to_owned(), status, body, retry_after }),
             None => Err(Failure::Broken(format!(
-                "{server} answers with more than {}",
+                "{server} sent a reply of more than {}",
                 size(request.largest_reply as u64)
             ))),
         }
@@ -117,7 +120,7 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
-/// The header, read from its files again. Never displayed.
+/// The `Authorization` header; its secret is read from the file again at each call. Never displayed.
 fn authorization(login: &Login) -> Result<Option<HeaderValue>, Failure> {
     let text = match login {
         Login::Anonymous => return Ok(None),
@@ -143,7 +146,9 @@ fn authorization(login: &Login) -> Result<Option<HeaderValue>, Failure> {
 fn encoded_key(key: &str) -> Result<String, Failure> {
     let wrong = |text: &str| Err(Failure::Settings(format!("the API key {text}")));
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return wrong("is neither base64, as the server hands it out as `encoded`, nor `id:key`");
+        return wrong(
+            "is neither `id:key` nor base64 (the value `encoded` that the server returned)",
+        );
     }
     match key.split_once(':') {
         Some((id, secret)) if id.is_empty() || secret.is_empty() => {
@@ -188,7 +193,7 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// `None`: it is longer than `most` after decompression.
+/// The body of a reply; `None` if it is longer than `most` bytes after decompression.
 async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Bytes>> {
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Ok(None);
@@ -210,7 +215,7 @@ async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Optio
     Ok(Some(body.freeze()))
 }
 
-/// Only seconds are accepted: a date would depend on the clock of the server.
+/// The `Retry-After` header. Only seconds are accepted: a date would depend on the clock of the server.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))

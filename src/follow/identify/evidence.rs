@@ -1,4 +1,4 @@
-//! Gathers the evidence to identify a file: facts about the file and about each generation that it may be.
+//! Gathers the evidence for identifying a file: facts about the file and about each generation that it may hold.
 //!
 //! Reads heads and marks of files. Changes nothing, except that a file that turns out to be truncated is marked for
 //! another check.
@@ -21,10 +21,11 @@ use crate::follow::rotated_names::directory_of;
 use crate::follow::symlinks;
 use crate::state::GenerationRow;
 
-/// A file that begins as another one is a new generation once it has not grown for this long.
+/// A file that begins like another one is a new generation once it has not grown for this long.
 pub(in crate::follow) const COPY_QUIET_TIME: Duration = Duration::from_secs(2);
 
 impl Follower {
+    /// Facts about the file itself. `last_call`: it is to be identified now, even if it may still grow.
     pub(super) fn candidate(&self, tracked: &Tracked, last_call: bool) -> Candidate {
         Candidate {
             origin: tracked.origin,
@@ -77,6 +78,7 @@ impl Follower {
         Ok(found)
     }
 
+    /// Evidence for generations of other files with the same beginning, of which this file may be a copy.
     pub(super) fn evidence_of_copies(
         &self,
         subject: &Subject<'_>,
@@ -86,11 +88,13 @@ impl Follower {
         let hash = |len| subject.head.hash(len, self.key());
         let of_head: Vec<_> = self.catalog.history.of_beginning(identity, hash).collect();
         let lines = subject.head.line_hashes(self.key());
-        let mut is_beside = false;
+        let mut has_followed_original = false;
         for id in of_head.into_iter().rev() {
             // Of many files that differ after the first line, or of many identical ones, only a few are read.
             let followed = self.catalog.by_generation(id).filter(|other| is_followed(other));
-            if followed.is_some_and(|other| is_beside || differ(&other.line_hashes, &lines)) {
+            if followed
+                .is_some_and(|other| has_followed_original || differ(&other.line_hashes, &lines))
+            {
                 continue;
             }
             // Another generation of the same file is not a copy of it, even if the inode was used again.
@@ -106,7 +110,7 @@ impl Follower {
                 true => self.evidence_of_followed(id, subject)?,
                 false => self.evidence_of_row(id, subject)?,
             };
-            is_beside |= evidence.is_some_and(|evidence| {
+            has_followed_original |= evidence.is_some_and(|evidence| {
                 evidence.original == Original::Followed && evidence.content != Content::Differs
             });
             found.extend(evidence.map(|evidence| (id, evidence)));
@@ -218,6 +222,7 @@ impl Follower {
         }))
     }
 
+    /// How much of a generation the file holds, by the hash at this mark of the generation.
     pub(super) fn content_by_mark(
         &self,
         subject: &Subject<'_>,
@@ -270,7 +275,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// The state of a file that is not open.
+    /// The state of the file in which a generation was last seen; no followed file holds the generation now.
     fn state_of_original(
         &self,
         known: &UnheldGeneration,
@@ -285,7 +290,7 @@ impl Follower {
             });
         }
         let Some(path) = path else { return Ok(Original::Missing) };
-        // From an earlier version, relative to an unknown working directory.
+        // Written by an earlier version, relative to an unknown working directory.
         if path.is_relative() {
             return Ok(Original::Unreachable);
         }
@@ -304,7 +309,7 @@ impl Follower {
         })
     }
 
-    /// The present path of a file: its old path, or another name in the same directory. An error means that this could
+    /// The current path of a file: its old path, or another name in the same directory. An error means that this could
     /// not be determined.
     pub(in crate::follow) fn find_file(
         &self,
@@ -343,8 +348,8 @@ impl Follower {
         Ok(found)
     }
 
-    /// Its content was written after this log was first seen, so the file may be a rotation that was missed between two
-    /// scans. For an uncompressed file the birth time has already shown that.
+    /// The content was written after this log was first seen, so the file may come from a rotation that happened unseen
+    /// between two scans. For an uncompressed file the birth time has already shown that.
     fn is_recent(&self, tracked: &Tracked) -> bool {
         if tracked.compressed.is_none() {
             return true;
@@ -369,20 +374,20 @@ fn is_written_again(subject: &Subject<'_>, row: &GenerationRow) -> bool {
     named_alike && later && subject.tracked.compressed.is_none()
 }
 
-/// Followed under a name.
+/// The file is being followed, and it still has a name.
 fn is_followed(tracked: &Tracked) -> bool {
     matches!(tracked.stage, Stage::Live | Stage::AwaitingCommit)
         && tracked.links > 0
         && !tracked.is_segment
 }
 
-/// By their [`Head::line_hashes`]: they differ within the lines that both have.
+/// Whether two files differ within the first lines that both have, by their [`Head::line_hashes`].
 fn differ(one: &[u64], other: &[u64]) -> bool {
     let both = one.len().min(other.len());
     both > 0 && one[both - 1] != other[both - 1]
 }
 
-/// The generation continues in a copy that lacked the end, and the file is longer than that.
+/// The generation continues in a copy that lacked its end, and the file is longer than that copy.
 fn extends_short_copy(row: &GenerationRow, subject: &Subject<'_>) -> bool {
     row.is_short() && subject.tracked.size > row.last_mark().offset
 }

@@ -1,5 +1,5 @@
-//! Ends segments of standard input that are completely written, and removes them when all consumers have read them.
-//! Runs on the follower's thread.
+//! Ends segments of standard input (files in the intake directory) that are completely written, and removes them when
+//! all consumers have read them. Runs on the follower's thread.
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +19,7 @@ impl Follower {
         self.shared.config.intake.as_ref().is_some_and(|intake| intake.is_segment(path))
     }
 
+    /// Ends or removes every segment to which nothing more is written.
     pub fn clean_up_segments(&mut self) {
         let attended = self.catalog.needing_attention();
         let segments = attended.into_iter().filter_map(|id| self.catalog.get(id));
@@ -26,14 +27,14 @@ impl Follower {
         self.shared
             .stdin_progress
             .set_unpacking(segments.iter().any(|segment| is_being_unpacked(segment)));
-        let written = |segment: &Tracked| {
+        let is_being_written = |segment: &Tracked| {
             written_file(segment).is_none_or(|place| self.shared.stdin_progress.is_written(place))
         };
-        let over = segments.into_iter().filter(|segment| !written(segment));
-        let over: Vec<(FileId, Stage, bool)> = over
+        let finished = segments.into_iter().filter(|segment| !is_being_written(segment));
+        let finished: Vec<(FileId, Stage, bool)> = finished
             .map(|segment| (segment.handle.id, segment.stage, has_nothing_to_read(segment)))
             .collect();
-        for (id, stage, nothing) in over {
+        for (id, stage, nothing) in finished {
             match stage {
                 _ if nothing => self.remove_unread_segment(id),
                 Stage::Unidentified | Stage::PossibleCopy => {
@@ -153,7 +154,7 @@ impl Follower {
             let here =
                 written_file(tracked).is_some_and(|p| self.shared.stdin_progress.was_made_here(p));
             let row = tracked.row.as_ref();
-            // Every sink has a row from the start.
+            // Every sink has a cursor from the start, so only a later one shows that it has read something.
             let is_read = |row: &GenerationRow| {
                 store.readers_of(row.id).into_values().any(|at| at > row.start)
             };
@@ -175,12 +176,14 @@ fn written_file(segment: &Tracked) -> Option<DeviceInode> {
     }
 }
 
+/// The segment is compressed, and not all of its present bytes are unpacked yet.
 fn is_being_unpacked(segment: &Tracked) -> bool {
     segment.compressed.as_ref().is_some_and(|packed| {
         packed.progress() == Progress::Unfinished || packed.version() != packed.version_now()
     })
 }
 
+/// The segment is not text, or nothing could be unpacked from it.
 fn has_nothing_to_read(segment: &Tracked) -> bool {
     let Some(packed) = &segment.compressed else { return segment.stage == Stage::Rejected };
     let tried = match packed.progress() {
@@ -219,6 +222,9 @@ fn remove(segment: &Path) {
         None => Ok(()),
     });
     if let Err(error) = removed {
-        tracing::warn!("cannot remove the completely read segment {}: {error}", segment.display());
+        tracing::warn!(
+            "cannot remove the segment {}, which is no longer needed: {error}",
+            segment.display()
+        );
     }
 }

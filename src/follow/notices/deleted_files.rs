@@ -29,7 +29,7 @@ pub(in crate::follow) fn rest_in_part(path: &Path, kept: u64, beyond: u64) -> St
 pub(in crate::follow) fn rest_failed(path: &Path, error: &io::Error) -> String {
     format!(
         "{} was deleted before it was completely read and cannot be copied to the intake directory ({error}); \
-         its unread bytes can be read only as long as Logwarden runs; the copy is retried",
+         its unread bytes can be read only as long as Logwarden runs; copying is retried",
         shown(path)
     )
 }

@@ -59,6 +59,7 @@ pub(super) struct RangeDecoder<'a> {
     pub generation: &'a Arc<Generation>,
     pub seen: Timestamp,
     pub day_mark: i32,
+    /// The last timestamp before the range, if it is known.
     pub last_time: Option<Timestamp>,
 }
 
@@ -82,7 +83,7 @@ impl RangeDecoder<'_> {
             match self.decode(range)? {
                 Some(decoded) => return Ok(decoded),
                 None if length >= FARTHEST => {
-                    return self.exact(self.line_behind(start)?.min(stop), stop);
+                    return self.exact(self.line_after(start)?.min(stop), stop);
                 }
                 None => length *= 4,
             }
@@ -100,7 +101,7 @@ impl RangeDecoder<'_> {
             match found {
                 Some(decoded) => return Ok(decoded),
                 None if stop == right || length >= FARTHEST => {
-                    let start = if start_exact { start } else { self.line_behind(start)? };
+                    let start = if start_exact { start } else { self.line_after(start)? };
                     return self.exact(start.min(stop), stop);
                 }
                 None => length *= 4,
@@ -116,13 +117,13 @@ impl RangeDecoder<'_> {
     }
 
     /// The beginning of the first line after `offset`, used as a start if no record is known to begin there.
-    fn line_behind(&self, offset: u64) -> io::Result<u64> {
+    fn line_after(&self, offset: u64) -> io::Result<u64> {
         let mut bytes = vec![0; PIECE as usize];
         let got = self.handle.read_at(&mut bytes, offset)?;
         Ok(offset + self.encoding.line_end(&bytes[..got], offset).unwrap_or(0) as u64)
     }
 
-    /// `None` if no beginning of a record is found in the range.
+    /// Reads the range and splits it into records; `None` if no record begins in it.
     fn decode(&self, range: ByteRange) -> io::Result<Option<DecodedRange>> {
         let mut bytes = vec![0; (range.stop - range.start) as usize];
         let got = self.handle.read_at(&mut bytes, range.start)?;

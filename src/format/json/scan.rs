@@ -1,6 +1,6 @@
-//! Scans the top level of a JSON object without building a tree: borrowed keys, raw values.
+//! Reads the members of a JSON object without building a tree: keys are borrowed, values stay raw.
 //!
-//! Checks the structure of the top level; the content of nested values is skipped without validation.
+//! Only the top level is checked; the content of nested values is skipped without validation.
 
 /// A value as it is in the text.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,8 @@ pub enum Raw<'a> {
     Nested(&'a [u8]),
 }
 
-/// Passes the members of the object `text` to `each`; `None` if it is not exactly one complete object.
+/// Passes the members of the object `text` to `each`: the key without its quotes, whether it contains an escape, and
+/// the value. `None` if `text` is not exactly one complete object.
 #[inline]
 pub fn members<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], bool, Raw<'a>)) -> Option<()> {
     let mut at = space(text, 0);
@@ -103,7 +104,7 @@ pub fn string(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// The high bit of each byte that equals `wanted`; exact up to the first one, which is all that is used.
+/// The high bit of each byte that equals `wanted`. Only the first one is reliable, and only that one is used.
 #[inline]
 fn equal(word: u64, wanted: u8) -> u64 {
     let difference = word ^ (0x0101_0101_0101_0101 * wanted as u64);

@@ -1,4 +1,5 @@
-//! Calculates with days, months and years.
+//! Calendar arithmetic for timestamps: the number of a day, the year of a date without one, and the English names of
+//! months and weekdays.
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar; `None` if the date does not exist.
 pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
@@ -39,7 +40,8 @@ pub fn year_of(day: i32) -> i32 {
     year
 }
 
-/// The latest day with this month and day that is not later than the day after `mark`.
+/// The latest day, as days since 1970-01-01, that has this month and day of the month and is not later than the day
+/// after `mark`.
 pub fn latest_year(month: u8, day: u8, mark: i32) -> Option<i32> {
     let latest = mark.checked_add(1)?;
     let year = year_of(latest);
@@ -49,7 +51,7 @@ pub fn latest_year(month: u8, day: u8, mark: i32) -> Option<i32> {
     })
 }
 
-/// 1–12 from the first three letters of an English month name.
+/// The number of a month (1–12), from the first three letters of its English name.
 pub fn month(text: &[u8]) -> Option<u32> {
     let key = [text.first()? | 0x20, text.get(1)? | 0x20, text.get(2)? | 0x20];
     Some(match &key {
@@ -69,6 +71,7 @@ pub fn month(text: &[u8]) -> Option<u32> {
     })
 }
 
+/// Whether the text begins with the first three letters of an English weekday.
 pub fn is_weekday(text: &[u8]) -> bool {
     let Some([a, b, c]) = text.first_chunk::<3>() else { return false };
     matches!(

@@ -1,9 +1,10 @@
-//! Parses zones after a time: offsets, and known abbreviations.
+//! Parses the time zone after a time: an offset or a known abbreviation.
 
 use super::Zone;
 use super::digits::two;
 
-/// The zone at `at`, directly or after one space.
+/// The zone that begins at `at`, directly or after one space, and the offset of its end in `text`. [`Zone::Naive`] if
+/// there is none.
 #[inline]
 pub(super) fn zone(text: &[u8], at: usize) -> (Zone, usize) {
     match text.get(at) {

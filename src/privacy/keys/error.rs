@@ -1,6 +1,6 @@
-//! All errors of keys and of the keys directory; each message names the command that fixes the problem.
+//! All errors of keys and of the keys directory. Wherever a command fixes the problem, the message names it.
 //!
-//! A key that fails a check is never used for sealing, and no value leaves in plain text instead.
+//! A key that fails a check is never used for sealing, and no value is delivered in plain text instead.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -61,7 +61,7 @@ impl Keyring {
         let directory = self.open_directory(None)?;
         let (used, mut states) = (self.all_used(&directory)?, states(&directory)?);
         let missing_keys = missing_keys(&directory, &used, &states);
-        // Readers of valid keys only must not get an unused key in the slot of a missing used one.
+        // A caller that uses only the valid keys must not get an unused key in the slot of a missing used one.
         let is_unused_replacement = |slot: &Slot, state: &KeyState| {
             matches!(state, KeyState::Ready { id, .. }
             if missing_keys.iter().any(|(of, _)| of == slot) && !used.has(slot.month, *id))
@@ -186,7 +186,8 @@ fn states(directory: &Directory) -> Result<BTreeMap<Slot, KeyState>, KeyError> {
     Ok(states)
 }
 
-/// Used keys that are in no slot of their month, although their own slot has no error of its own.
+/// Used keys that are in no slot of their month, with the error to report. Without those whose own slot already has an
+/// error or was destroyed.
 fn missing_keys(
     directory: &Directory,
     used: &UsedKeys,
@@ -206,6 +207,7 @@ fn missing_keys(
     used.keys().filter(|used| !exists(used)).filter_map(problem).collect()
 }
 
+/// The id of the key that was used in this slot, if it was only one.
 fn only_id_used(used: &UsedKeys, slot: Slot) -> Option<KeyId> {
     let mut of_slot = used.keys().filter(|used| used.slot == slot);
     of_slot.next().filter(|_| of_slot.next().is_none()).map(|used| used.id)

@@ -1,4 +1,4 @@
-//! The dead-letter files: `<directory>/<sink>/<day>.jsonl`.
+//! Stores dead letters in the files `<directory>/<sink>/<day>.jsonl`, and lists these files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use super::{DeadLetter, DeadLetters, LetterFile, LetterFilter, Lines};
 use crate::base::{Clock, bytes, rfc3339};
 use crate::state::private_directory;
 
-/// Default limit for the letters of one sink, in bytes.
+/// Default limit for the dead letters of one sink, in bytes.
 pub const MOST: u64 = 1 << 30;
 
 const ENDING: &str = "jsonl";
@@ -28,7 +28,7 @@ pub struct DeadLetterDirectory {
 }
 
 impl DeadLetterDirectory {
-    /// Touches nothing. `max_bytes`: the limit for the letters of one sink.
+    /// Does no I/O. `max_bytes`: the limit for the dead letters of one sink.
     pub fn new(directory: PathBuf, clock: Arc<dyn Clock>, max_bytes: u64) -> Self {
         let (writing, changing) = (Mutex::default(), Mutex::default());
         DeadLetterDirectory { directory, clock, max_bytes, writing, changing }
@@ -48,11 +48,12 @@ impl DeadLetterDirectory {
         Ok(found)
     }
 
+    /// Locks the files against other writes of this process.
     pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` while another replay or removal runs.
+    /// Locks the directory against other replays and removals; `None` while another one is running.
     pub(super) fn lock_changes(&self) -> Option<MutexGuard<'_, ()>> {
         match self.changing.try_lock() {
             Ok(guard) => Some(guard),
@@ -136,8 +137,8 @@ fn letter_files(directory: &Path, sink: &str) -> io::Result<Vec<LetterFile>> {
         let path = directory.join(&name);
         let bytes = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata.len(),
-            // Replayed or dropped at this moment.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // Not a file, or just removed by a replay or removal.
             _ => continue,
         };
         found.push(LetterFile { sink: sink.to_owned(), day: day.to_owned(), path, bytes });

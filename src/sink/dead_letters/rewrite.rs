@@ -13,6 +13,7 @@ use super::{
     DeadLetter, DeadLetterDirectory, LetterFile, LetterFilter, Line, Lines, MalformedLines,
 };
 
+/// A rewrite in progress. The old file is unchanged until [`Rewrite::finish`].
 #[derive(Debug)]
 pub(super) struct Rewrite<'f> {
     directory: &'f DeadLetterDirectory,
@@ -44,7 +45,7 @@ impl<'f> Rewrite<'f> {
         })
     }
 
-    /// The line is kept unchanged.
+    /// Keeps a line unchanged. `span`: its offsets in the old file.
     pub fn keep(&mut self, span: Range<u64>) -> io::Result<()> {
         if self.kept.end != span.start {
             self.copy()?;
@@ -63,11 +64,13 @@ impl<'f> Rewrite<'f> {
         self.new.write_all(&line)
     }
 
+    /// Records that a line is left out.
     pub fn remove(&mut self) {
         self.changed = true;
     }
 
-    /// Everything from `rest` on is kept unchanged, including letters that were appended in the meantime.
+    /// Replaces the old file. Everything from the offset `rest` on is kept unchanged, including letters that were
+    /// appended in the meantime.
     pub fn finish(mut self, rest: u64) -> io::Result<()> {
         let _writing = self.directory.writing();
         if !self.changed {
@@ -107,7 +110,7 @@ pub struct Removed {
     pub odd: MalformedLines,
 }
 
-/// Drops the chosen letters permanently. `None` while another replay or removal runs.
+/// Removes the chosen letters permanently. `None` while another replay or removal is running.
 pub fn remove(
     directory: &DeadLetterDirectory,
     choice: &LetterFilter,

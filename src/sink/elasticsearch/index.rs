@@ -1,10 +1,10 @@
-//! Index names with date patterns, such as `logwarden-%Y.%m.%d`.
+//! Parses index names with date patterns, such as `logwarden-%Y.%m.%d`, and makes the index name of a day.
 
 use std::fmt;
 
 use crate::base::rfc3339;
 
-/// `logwarden-%Y.%m.%d`: `%Y`, `%m` and `%d` are parts of the event's own day in UTC.
+/// An index name such as `logwarden-%Y.%m.%d`: `%Y`, `%m` and `%d` are parts of the event's own day in UTC.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IndexPattern {
     written: String,
@@ -34,7 +34,7 @@ impl Part {
 const LONGEST: usize = 255;
 
 impl IndexPattern {
-    /// Applies the rules of Elasticsearch; errors name the violated rule.
+    /// Parses a name by the rules of Elasticsearch; errors name the violated rule.
     pub fn parse(written: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut text = String::new();

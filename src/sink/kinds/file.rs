@@ -1,4 +1,4 @@
-//! Sink kind `file`: JSON lines in a file.
+//! The sink kind `file`, which writes JSON lines to a file: reads its settings, checks them and creates the sink.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,8 @@ impl SinkKind for FileKind {
         FileSink::check(&self.path).map(|()| format!("JSON lines into {}", self.path.display()))
     }
 
-    /// A directory that does not exist yet may be created later.
+    /// The path is something other than a file. A directory that does not exist yet is no problem: it may be created
+    /// later.
     fn never_works(&self) -> Option<String> {
         let is_other = self.path.metadata().is_ok_and(|found| !found.is_file());
         if is_other { FileSink::check(&self.path).err() } else { None }

@@ -1,4 +1,4 @@
-//! Keeps events that a target rejected permanently as dead letters. They are built from the bodies that were sent:
+//! Stores the events that a target rejected permanently as dead letters. They are built from the bodies that were sent:
 //! the log may have been truncated since, and may hold other events at the same offsets or none.
 
 use std::io;
@@ -30,7 +30,8 @@ impl Refused {
 }
 
 impl Worker {
-    /// `false` if they could not be stored: then they are not dead letters yet.
+    /// Stores the rejected events of a bulk; `refused`: their indices and the reasons. `false` if they could not be
+    /// stored: then they are not dead letters yet and must be sent again.
     pub(super) async fn keep_dead_letters(
         &mut self,
         bulk: &Bulk,

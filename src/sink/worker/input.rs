@@ -7,31 +7,32 @@ use tokio::time::Instant;
 use super::batch_encoder::BatchEncoder;
 use crate::follow::{ChangeSet, Changes, Queue};
 
-/// While the target is down, growth is checked no more often than this: only the status shows it.
+/// While the target is down, the worker looks for new events at most this often: they only change its status.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
-/// Time for which events of a slow stream are gathered, so that not every line becomes a request.
+/// Time during which events of a slow stream are gathered, so that not every line becomes a request.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 /// A generation with an unfinished record, or one that could not be read, is checked again: soon, because a cut may
 /// close the record, then less and less often while nothing changes.
 const RECHECK_MIN: Duration = Duration::from_millis(100);
 const RECHECK_MAX: Duration = Duration::from_secs(5);
-/// The longest wait for a requested scan.
+/// The longest wait for a requested check of the files.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The worker's view of the log: reported changes, and when to check and to read.
 pub(super) struct Input {
     changes: Changes,
     /// The log reported changes that are not applied yet.
     has_news: bool,
     /// During a back-off, changes are not checked before this.
     next_check_at: Instant,
-    /// `None` while it reads on a blocking thread.
+    /// Reads and encodes events; `None` while it does so on a blocking thread.
     pub encoder: Option<BatchEncoder>,
     /// The next read is not before this.
     read_at: Instant,
     /// When generations without a complete record are checked again.
     recheck_at: Option<Instant>,
     recheck_wait: Duration,
-    /// A scan that the log was asked for, and how long the worker waits for it.
+    /// The number of a check that was requested from the log, and when the worker stops waiting for it.
     requested_scan: Option<(u64, Instant)>,
 }
 
@@ -49,7 +50,7 @@ impl Input {
         }
     }
 
-    /// The worker may wait for changes: none is pending, and no check is delayed.
+    /// Whether to wait for changes: none is pending, and checking is not delayed by a back-off.
     pub(super) fn wants_news(&self, is_backing_off: bool, now: Instant) -> bool {
         !self.has_news && !self.is_throttled(is_backing_off, now)
     }
@@ -70,6 +71,7 @@ impl Input {
         std::mem::take(&mut self.has_news)
     }
 
+    /// Takes the reported changes.
     pub(super) fn news(&self) -> ChangeSet {
         self.changes.take()
     }
@@ -89,12 +91,12 @@ impl Input {
         is_backing_off && self.next_check_at > now
     }
 
-    /// Waiting generations are due for a check; `true` once per plan.
+    /// The generations without a complete record are due for a check; `true` once per [`Input::plan_recheck`].
     pub(super) fn is_recheck_due(&mut self, now: Instant) -> bool {
         self.recheck_at.take_if(|at| *at <= now).is_some()
     }
 
-    /// Some generations wait for time to pass.
+    /// Plans a check of the generations without a complete record; the wait doubles while nothing changes.
     pub(super) fn plan_recheck(&mut self) {
         if self.recheck_at.is_none() {
             self.recheck_wait = (self.recheck_wait * 2).clamp(RECHECK_MIN, RECHECK_MAX);
@@ -102,7 +104,7 @@ impl Input {
         }
     }
 
-    /// Everything is read: give further events time to gather.
+    /// Everything is read: delays the next read, so that further events can gather.
     pub(super) fn wait_for_more(&mut self) {
         self.read_at = Instant::now() + GATHER_TIME;
     }
@@ -122,12 +124,13 @@ impl Input {
         }
     }
 
+    /// The times at which the worker must act although the log reports no change.
     pub(super) fn due_times(
         &self,
         is_backing_off: bool,
         now: Instant,
     ) -> impl Iterator<Item = Instant> {
-        let glance = self.is_throttled(is_backing_off, now).then_some(self.next_check_at);
-        [Some(self.read_at), self.recheck_at, glance].into_iter().flatten()
+        let next_check = self.is_throttled(is_backing_off, now).then_some(self.next_check_at);
+        [Some(self.read_at), self.recheck_at, next_check].into_iter().flatten()
     }
 }

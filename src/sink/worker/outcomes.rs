@@ -1,4 +1,5 @@
-//! Applies the answer to a delivery: confirm, retry, halve, or keep as dead letters.
+//! Applies the result of a delivery to its events: they are confirmed, sent again (perhaps in two halves), or stored as
+//! dead letters.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -14,10 +15,11 @@ use super::{Stage, Worker};
 use crate::base::bytes;
 use crate::sink::{Delivery, Outcome, Refusal, SinkError};
 
-/// Tries of an event at which the target fails; the last ones send it alone.
+/// Number of attempts after which an event at which the target fails may be rejected; the last ones send it alone.
 const TRIES_OF_ONE: u32 = 5;
 
 impl Worker {
+    /// Applies the result of a finished task.
     pub(super) async fn take_result(&mut self, result: Result<TaskResult, JoinError>) {
         match result {
             Ok(TaskResult::Encoded(encoder, encoded)) => self.take_encoded(*encoder, *encoded),
@@ -35,7 +37,7 @@ impl Worker {
         }
     }
 
-    /// The events of a task are gone, perhaps by a panic: everything unconfirmed is read again.
+    /// The events of a task are gone, for example after a panic: everything unconfirmed is read again.
     fn task_failed(&mut self, error: impl Display) {
         self.fail(format!("internal error: {error}"), None, None);
         self.restart_from_durable();
@@ -87,6 +89,8 @@ impl Worker {
         self.fail(error, after, blocked);
     }
 
+    /// Starts a back-off and reports the error. `after`: the wait that the target asked for. `blocked`: why a person is
+    /// needed.
     pub(super) fn fail(&mut self, error: String, after: Option<Duration>, blocked: Option<String>) {
         let now = self.config.clock.now();
         let wait =
@@ -109,6 +113,7 @@ impl Worker {
         }
     }
 
+    /// Has the events of a bulk that was too large sent in two halves.
     fn halve(&mut self, bulk: &Bulk) {
         self.in_flight.size_limit.refused(bulk.bytes());
         for half in bulk.halve().into_iter().rev() {
@@ -116,6 +121,7 @@ impl Worker {
         }
     }
 
+    /// A single event was refused as too large.
     async fn refused_alone(&mut self, mut bulk: Bulk, reason: String) {
         let event = self.progress.event(bulk.spans[0]);
         let request_bytes = bulk.items.request_bytes();
@@ -146,6 +152,7 @@ impl Worker {
         }
     }
 
+    /// Applies the outcome of each event of a bulk.
     async fn apply_outcomes(&mut self, bulk: Bulk, outcomes: Vec<Outcome>) {
         let (mut retries, mut refused, mut after) = (Vec::new(), Vec::new(), None);
         let (mut shut_targets, mut blocked, mut broken) = (Vec::new(), None, Vec::new());
@@ -214,7 +221,7 @@ impl Worker {
         self.after_progress();
     }
 
-    /// The target failed at this event, sent alone, so often that it always will.
+    /// The target has failed at this event, sent alone, so often that the event must be the cause.
     fn is_proven(&self, bulk: &Bulk, proves_itself: bool) -> bool {
         let others_passed = bulk.broke_at.is_some_and(|at| self.report.confirmed_events() > at);
         bulk.len() == 1 && bulk.attempts + 1 >= TRIES_OF_ONE && (proves_itself || others_passed)
@@ -251,7 +258,8 @@ impl Worker {
         ByteOutcome::Confirmed
     }
 
-    /// Retries some items of a bulk on their own; if none was delivered, the whole sink waits.
+    /// Retries some events of a bulk, apart from the others. `all`: no event of the bulk was delivered, so the whole
+    /// sink waits.
     fn retry(
         &mut self,
         bulk: &Bulk,
@@ -280,6 +288,7 @@ impl Worker {
     }
 }
 
+/// The reason why a person is needed; `None` if retrying may be enough.
 pub(super) fn person_needed(error: &SinkError) -> Option<String> {
     match error {
         SinkError::Unavailable(_) => None,

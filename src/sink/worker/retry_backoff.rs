@@ -14,7 +14,7 @@ const SINGLE_REQUEST_TIME: Duration = Duration::from_secs(60);
 
 /// After this many failures in a row `--once` gives up: some minutes, including the waits.
 const MAX_TRIES: u32 = 20;
-/// The same if a person is needed.
+/// The same while a person is needed.
 const MAX_TRIES_BLOCKED: u32 = 4;
 
 /// With `--once`: whether to stop retrying.
@@ -75,7 +75,8 @@ impl RetryBackoff {
         self.single_until = Some(Instant::now() + SINGLE_REQUEST_TIME);
     }
 
-    /// The same for one delivery: deliveries that were sent before the last failure prove nothing.
+    /// As [`RetryBackoff::clear`], but only if the delivery was sent after the last failure was known: earlier ones
+    /// prove nothing.
     pub(super) fn clear_if_newer(&mut self, delivery_number: u64) -> bool {
         delivery_number > self.delivery_number && self.clear()
     }

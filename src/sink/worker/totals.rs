@@ -1,16 +1,16 @@
-//! Totals over all generations of a worker, updated with each change: a pass costs as much as has changed, however
-//! many generations there are.
+//! Totals over all generations of a worker. They are updated with each change, so that the worker's effort depends on
+//! the number of changes and not on the number of generations.
 
 use std::collections::BTreeSet;
 
-/// Why a generation matters to a pass.
+/// Why the worker must take a generation into account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
     /// There may be something to read.
     Readable,
     /// Something is unread, but the last check found no complete record.
     Waiting,
-    /// The round is not read to its end.
+    /// Not everything that the current pass (round) delivers is read.
     UnreadInRound,
     /// The confirmed prefix is beyond the stored cursor.
     CursorBehind,
@@ -20,7 +20,7 @@ impl Flag {
     const ALL: [Flag; 4] = [Flag::Readable, Flag::Waiting, Flag::UnreadInRound, Flag::CursorBehind];
 }
 
-/// The part of one generation in the totals.
+/// The contribution of one generation to the totals, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Contribution {
     pub seen: u64,

@@ -19,7 +19,7 @@ use crate::state::tables::{Changes, RowName};
 const MAGIC: &[u8; 8] = b"lwjrnl 1";
 pub const FILE_HEAD: usize = 32;
 const RECORD_HEAD: usize = 28;
-/// Offset of the hash in it.
+/// Offset of the hash in the header of a record.
 const HASH: usize = 20;
 
 /// A random number per journal file.
@@ -34,6 +34,7 @@ impl Salt {
     }
 }
 
+/// The first bytes of a journal file.
 pub fn file_head(salt: Salt) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(salt.0.to_le_bytes());
@@ -42,14 +43,14 @@ pub fn file_head(salt: Salt) -> Vec<u8> {
     bytes
 }
 
-/// `None`: this is not a journal, or its first bytes are damaged.
+/// The salt of a journal file; `None`: this is not a journal, or its first bytes are damaged.
 pub fn salt_of(bytes: &[u8]) -> Option<Salt> {
     let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let salt = Salt(number(8)?, number(16)?);
     (bytes.get(..FILE_HEAD)? == file_head(salt)).then_some(salt)
 }
 
-/// `after`: the number of the record or checkpoint before this record.
+/// Encodes a record. `after`: the number of the record or checkpoint before it.
 pub fn encode(salt: Salt, number: u64, after: u64, changes: &Changes) -> Vec<u8> {
     let mut record = [number.to_le_bytes(), after.to_le_bytes()].concat();
     record.resize(RECORD_HEAD, 0);
@@ -83,13 +84,13 @@ pub struct Content {
     pub is_damaged: bool,
 }
 
-/// `through`: records up to this number are in the database.
+/// Reads a journal file. `through`: records up to this number are in the database.
 pub fn read(bytes: &[u8], salt: Salt, through: u64) -> Content {
     let mut content = Content::default();
     let mut at = FILE_HEAD;
     let mut last: Option<u64> = None;
     while let Some(record) = record_at(bytes, at, salt) {
-        // Otherwise the record is older than the last checkpoint.
+        // A record that follows another number is older than the last checkpoint.
         if last.is_some_and(|last| record.after != last) {
             break;
         }

@@ -5,7 +5,7 @@ use crate::ui::commands::{Group, VERBS};
 use crate::ui::keymap::Keymap;
 use crate::ui::theme::Role;
 
-/// One line per command, and a title per group with an empty line between groups.
+/// Number of lines: one per command, a title per group, and an empty line between groups.
 pub const LENGTH: usize = VERBS.len() + 2 * Group::ALL.len() - 1;
 
 pub fn lines(keymap: &Keymap) -> Vec<Vec<Span<'static>>> {

@@ -99,6 +99,7 @@ fn empty_text(state: &State) -> &'static str {
     }
 }
 
+/// Number of cells for the text of a record in a pane of this width.
 pub fn text_width(state: &State, width: u16) -> usize {
     usize::from(width).saturating_sub(Columns::of(state, width).width())
 }
@@ -175,6 +176,7 @@ fn draw_row(
     y
 }
 
+/// The text before a record: time, sign, level and file name.
 fn prefix(state: &State, row: &Row, columns: &Columns, glyphs: &Glyphs) -> Vec<Span<'static>> {
     let entry = &row.entry;
     let event = entry.event();

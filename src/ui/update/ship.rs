@@ -1,4 +1,5 @@
-//! Commands to the engine: ship now, pause, resume, retry, reload.
+//! Handles the keys that send a command to the engine: ship now, pause, resume, retry, reload. Also asks the engine for
+//! the delivery state of an event.
 
 use super::{Effect, State};
 use crate::event::status::EngineState;

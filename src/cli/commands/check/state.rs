@@ -20,14 +20,14 @@ const SNAPSHOT: &str = "cursors.snapshot";
 /// Up to this size the file is checked on a copy in memory; typical state files have a few MiB.
 const MAX_CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Another process holds the lock of this state directory.
+/// Another process holds the lock of this state directory, so an engine is running.
 pub(super) fn engine_runs(directory: &Path) -> bool {
     let Ok(lock) = File::open(directory.join("lock")) else { return false };
     // Closing the file releases a lock that was acquired here.
     flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
 }
 
-/// No finding if there is no state yet.
+/// The finding about the state file; `None` if there is no state yet.
 pub(super) fn state(directory: &Path, engine_runs: bool) -> Option<Finding> {
     let path = directory.join(STATE);
     let snapshot = directory.join(SNAPSHOT).exists();
@@ -39,11 +39,15 @@ pub(super) fn state(directory: &Path, engine_runs: bool) -> Option<Finding> {
         Err(error) if missing(&error) => {
             Err(format!("missing; the next start of the engine continues from {SNAPSHOT}"))
         }
-        Err(error) => Err(format!("cannot be checked ({error}); give this user read permission")),
-        Ok(_) if engine_runs => Ok("in use by an engine, which checked it at its start".to_owned()),
-        Ok(metadata) if metadata.len() > MAX_CHECKED_BYTES => {
-            Ok(format!("not checked: {} is too large", bytes::size(metadata.len())))
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(format!("cannot be checked ({error}); give this user access to the directory"))
         }
+        Err(error) => Err(format!("cannot be checked ({error})")),
+        Ok(_) if engine_runs => Ok("in use by an engine, which checked it at its start".to_owned()),
+        Ok(metadata) if metadata.len() > MAX_CHECKED_BYTES => Ok(format!(
+            "not checked, because it is large ({}); the engine checks it at its next start",
+            bytes::size(metadata.len())
+        )),
         Ok(_) => state_file(&path, snapshot),
     };
     Some(Finding { subject: format!("state file {}", path.display()), result })

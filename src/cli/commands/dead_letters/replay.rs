@@ -26,16 +26,16 @@ impl DeadLetterCommand {
         }
         let bar = OnceCell::new();
         let order = DeadLetterOrder::Replay(self.choice.selection());
-        let sorted = self.order(&order, &mut |done, all| {
+        let outcome = self.order(&order, &mut |done, all| {
             bar.get_or_init(|| progress::bytes("sending", all)).set_position(done);
         });
         if let Some(bar) = bar.get() {
             bar.finish_and_clear();
         }
-        match sorted? {
+        match outcome? {
             OrderOutcome::InUse(exit) => Ok(exit),
             OrderOutcome::Done(DeadLetterResult::Replayed(replayed)) => Ok(report(&replayed)),
-            OrderOutcome::Done(other) => bail!("the engine answered {other:?}"),
+            OrderOutcome::Done(other) => bail!("unexpected answer from the engine: {other:?}"),
         }
     }
 
@@ -50,7 +50,7 @@ impl DeadLetterCommand {
             to_stdout(|out| table(out, &found))?;
             let all = format!("delete these {letters} dead letters permanently");
             if !confirm::ask_to_type(&letters.to_string(), &all)? {
-                say("nothing was deleted; to delete them permanently: --yes");
+                say("nothing was deleted; to delete them permanently, add --yes");
                 return Ok(report_malformed(&odd));
             }
         }
@@ -60,7 +60,7 @@ impl DeadLetterCommand {
                 say(format_args!("{} deleted", bytes::counted(letters, "dead letter")));
                 Ok(report_malformed(&odd))
             }
-            OrderOutcome::Done(other) => bail!("the engine answered {other:?}"),
+            OrderOutcome::Done(other) => bail!("unexpected answer from the engine: {other:?}"),
         }
     }
 
@@ -74,7 +74,7 @@ impl DeadLetterCommand {
         match control::ask(state, &request, progress) {
             Ok(Reply::Letters { result }) => Ok(OrderOutcome::Done(result)),
             Ok(Reply::Refused { reason }) => bail!("{reason}"),
-            Ok(other) => bail!("the engine answered {other:?}"),
+            Ok(other) => bail!("unexpected answer from the engine: {other:?}"),
             Err(error) if control::is_not_running(&error) => match StateOwnership::take(state) {
                 Ok(_held) => self.carry_out(order, progress),
                 Err(error @ StateError::Owned { .. }) => {
@@ -108,14 +108,14 @@ impl DeadLetterCommand {
             }
         });
         let service = DeadLetterService::alone(&self.settings);
-        let sorted = service.execute(order, runtime.handle().clone(), stop, progress);
-        sorted.map(OrderOutcome::Done).map_err(|problem| anyhow!(problem))
+        let result = service.execute(order, runtime.handle().clone(), stop, progress);
+        result.map(OrderOutcome::Done).map_err(|problem| anyhow!(problem))
     }
 }
 
 enum OrderOutcome {
     Done(DeadLetterResult),
-    /// Another process is using the state directory and does not answer.
+    /// Another process holds the lock of the state directory, but accepts no orders.
     InUse(Exit),
 }
 
@@ -132,7 +132,7 @@ fn report(replayed: &Replayed) -> Exit {
         text.push_str(&format!(", {} rejected again", bytes::count(*refused)));
     }
     if *left > 0 {
-        text.push_str(&format!(", {} not accepted now", bytes::count(*left)));
+        text.push_str(&format!(", {} not accepted for now", bytes::count(*left)));
     }
     if *refused + *left > 0 || !problems.is_empty() {
         text.push_str("; undelivered dead letters stay in the store");

@@ -1,4 +1,4 @@
-//! Reads `[privacy]`: values that never leave in plain text.
+//! Reads the section `[privacy]`: which values are sealed or replaced by pseudonyms before events are delivered.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::config::{Section, tilde};
 use crate::privacy::AddressMode;
 use crate::privacy::policy::is_a_name;
 
-/// Returns the keys directory and the settings per field.
+/// Returns the keys directory and all other settings of the section.
 pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
     let keys = section.filled_text("keys").map(|path| tilde::expand(&path));
     let settings = PrivacySettings {
@@ -21,14 +21,14 @@ pub fn read(section: &mut Section<'_>) -> (Option<PathBuf>, PrivacySettings) {
         keep_original: section.flag("keep_original").unwrap_or(false),
     };
     if settings.addresses == AddressMode::LegacySha1 {
-        let warning = "privacy.addresses: legacy-sha1 has no key: from the hashes every IPv4 address can be \
-                       found within an hour; use it only to join old files";
+        let warning = "privacy.addresses: legacy-sha1 uses no key, so every IPv4 address can be found from its \
+                       hash within an hour; use it only to match addresses in old files";
         section.findings.note(section.place(), warning);
     }
     (keys, settings)
 }
 
-/// A name that can match nothing is an error: its field would leave in plain text.
+/// A name that can match nothing is an error: the field that was meant would be delivered in plain text.
 fn names(section: &mut Section<'_>, key: &'static str) -> Vec<String> {
     let full = section.name_of(key);
     let texts = section.texts(key).unwrap_or_default().into_iter();

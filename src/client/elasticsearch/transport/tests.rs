@@ -128,7 +128,7 @@ async fn a_reply_is_read_up_to_a_limit() {
         match (client(&url).send(&request(Method::Post, 1_000)).await, bytes) {
             (Ok(reply), Some(bytes)) => assert_eq!(reply.body, "x".repeat(bytes)),
             (Err(Failure::Broken(text)), None) => {
-                assert!(text.contains("answers with more than"), "{text}");
+                assert!(text.contains("sent a reply of more than"), "{text}");
             }
             other => panic!("{other:?}"),
         }

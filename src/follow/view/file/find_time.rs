@@ -1,4 +1,4 @@
-//! Finds the offset for a time by binary search, reading only a few pieces of the file.
+//! Finds the first record of a time in one file by binary search, reading only a few pieces of the file.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::FileView;
 use crate::follow::view::{Budget, PIECE, Piece};
 
 impl FileView {
-    /// The offset of the first record with this key or a higher one.
+    /// The offset of the first record with this sort key or a higher one (see [`Piece`]).
     pub fn locate(&mut self, key: i64, budget: &mut Budget) -> u64 {
         let (mut low, mut high) = (self.facts.begin, self.facts.size);
         while high - low > PIECE {

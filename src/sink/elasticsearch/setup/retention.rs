@@ -1,5 +1,5 @@
-//! The policy that deletes old indexes: index lifecycle management of Elasticsearch, or index state management of
-//! OpenSearch. The server's answer shows which of them it has.
+//! Installs the policy that deletes old indexes: index lifecycle management (ILM) of Elasticsearch, or index state
+//! management (ISM) of OpenSearch. The server's answer shows which of them it has.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::{NAME, days, refused, reply};
 use crate::client::elasticsearch::{Method, Reply};
 use crate::sink::elasticsearch::ElasticsearchSink;
 
+/// The kind of policy that a server supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retention {
     /// Elasticsearch; the template names the policy.
@@ -35,7 +36,7 @@ impl Retention {
         }
     }
 
-    /// The age counts from the creation of the index: on the index's day or later.
+    /// The policy as JSON. The age counts from the creation of an index, which is on the day in its name or later.
     pub fn policy(self, keep: Duration, patterns: &[String]) -> Value {
         let age = days(keep);
         match self {
@@ -70,7 +71,7 @@ impl Retention {
         }
     }
 
-    /// The privilege that a user needs.
+    /// The privilege that a user needs to install the policy.
     fn right(self) -> &'static str {
         match self {
             Retention::Lifecycle => "manage_ilm",
