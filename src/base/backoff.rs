@@ -14,7 +14,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// `seed` keeps two targets from retrying at the same moments.
+    /// With different seeds, two targets do not retry at the same moments.
     pub fn new(seed: u64) -> Self {
         Backoff { last: SHORTEST, random: seed | 1 }
     }
