@@ -14,14 +14,15 @@ pub(super) struct Memory {
     pub uncheckpointed: Changes,
     /// Rows that are not in the journal yet.
     pub dirty: Dirty,
-    /// Invariant: every row that is in the journal and not in the database. It may be dirty again.
+    /// Invariant: exactly the rows that are in the journal and not in the database. Some may be dirty again.
     journaled: Dirty,
     /// Number of puts so far.
     pub put: u64,
     /// Invariant: every put up to this one is durable.
     pub durable: u64,
+    /// A commit is running.
     pub committing: bool,
-    /// Of the last record or checkpoint for which rows were taken. `rows` contains all changes before it.
+    /// The number of the last record or checkpoint for which rows were taken. `rows` contains all changes before it.
     pub number: u64,
 }
 
@@ -43,6 +44,7 @@ impl Memory {
         Memory { rows, number, ..Memory::default() }
     }
 
+    /// The row was changed.
     pub fn mark_dirty(&mut self, name: RowName) {
         self.dirty.insert(name);
         self.put += 1;
@@ -57,13 +59,14 @@ impl Memory {
         !self.journaled.is_empty()
     }
 
-    /// The next record: for [`Self::recorded`] or [`Self::put_back`]. Its number is used only once, written or not.
+    /// Takes all dirty rows for the next record; then call [`Self::recorded`] or [`Self::put_back`]. The record's
+    /// number is used only once, written or not.
     pub fn take_for_record(&mut self) -> Batch {
         let dirty = std::mem::take(&mut self.dirty);
         self.batch(dirty, Dirty::new())
     }
 
-    /// All rows that the database does not have: for [`Self::checkpointed`] or [`Self::put_back`].
+    /// Takes all rows that the database does not have; then call [`Self::checkpointed`] or [`Self::put_back`].
     pub fn take_for_checkpoint(&mut self) -> Batch {
         let dirty = std::mem::take(&mut self.dirty);
         let journaled = std::mem::take(&mut self.journaled);
@@ -107,7 +110,7 @@ impl Memory {
         everything
     }
 
-    /// In the order of the encoded keys.
+    /// The rows of this range that are not in the database yet, in the order of their encoded keys; `None`: removed.
     pub fn uncheckpointed_in(&self, range: &NameRange) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         let first = RowName { table: range.table.into(), key: range.first().to_vec() };
         let names =
