@@ -138,8 +138,7 @@ fn outcome(last: &Status, once: bool, has_all_input: bool) -> Ended {
     }
 }
 
-/// Prints status changes and notices on standard error, and a summary or (`once`, on a
-/// terminal) a progress bar.
+/// Prints status changes and notices on standard error, and a summary or (`once`, on a terminal) a progress bar.
 #[derive(Clone)]
 struct StatusReporter {
     log: Log,

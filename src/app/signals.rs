@@ -28,10 +28,11 @@ pub enum HangUp {
     Reloads,
 }
 
-/// The meaning of a hang-up, where the commands go that signals stand for, and when listening ends.
+/// The settings and channels of the task that listens for signals.
 #[derive(Clone, Debug)]
 pub struct Listener {
     pub hang_up: HangUp,
+    /// Where the commands go.
     pub commands: mpsc::Sender<Command>,
     /// Cancelled by a second signal to stop.
     pub stop_now: CancellationToken,

@@ -56,7 +56,7 @@ pub fn encode(event: &Outgoing<'_>, body: &mut Vec<u8>) {
     });
 }
 
-/// The event document in an item.
+/// The event document in an item, as JSON.
 pub fn document(item: &[u8]) -> &[u8] {
     split(split(&item[TEXT..]).1).0
 }

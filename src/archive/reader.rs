@@ -35,6 +35,7 @@ pub struct Snapshot {
 pub type Hit = DocAddress;
 
 impl Reader {
+    /// Opens the archive in this directory; [`ArchiveError::Missing`] if there is none.
     pub fn open(directory: &Path) -> Result<Self, ArchiveError> {
         if !exists(directory)? {
             return Err(ArchiveError::Missing { directory: directory.to_owned() });
@@ -77,7 +78,7 @@ impl Reader {
         Ok(Reader { directory: directory.to_owned(), index, reader })
     }
 
-    /// Everything that is committed now.
+    /// Everything that has been committed up to now.
     pub fn snapshot(&self) -> Result<Snapshot, ArchiveError> {
         self.reader.reload().map_err(|error| ArchiveError::read(&self.directory, error))?;
         Ok(Snapshot { directory: self.directory.clone(), searcher: self.reader.searcher() })
@@ -104,6 +105,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Snapshot {
+    /// Number of events, without deleted ones.
     pub fn events(&self) -> u64 {
         self.searcher.num_docs()
     }

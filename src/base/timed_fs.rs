@@ -84,7 +84,7 @@ pub fn read_link(path: &Path) -> io::Result<PathBuf> {
     at(path, Links::NotFollowed, |path| fs::read_link(path))
 }
 
-/// Fails if the directory cannot be read to its end.
+/// All names in a directory; an error if it cannot be read to its end.
 pub fn read_dir(directory: &Path) -> io::Result<Vec<Entry>> {
     at(directory, Links::Followed, |directory| {
         let mut entries = Vec::new();
@@ -192,7 +192,7 @@ impl File {
 
 /// Something that can be read at any offset.
 pub trait ReadAt {
-    /// May read fewer bytes than are available.
+    /// Reads at `offset` and returns the number of bytes, which may be fewer than are available.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 

@@ -312,6 +312,7 @@ impl Follower {
         }
     }
 
+    /// Whether one of the files that need attention is wanted.
     fn any_attended(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
         let attended = self.catalog.needing_attention();
         attended.into_iter().filter_map(|id| self.catalog.get(id)).any(wanted)

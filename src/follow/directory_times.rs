@@ -53,7 +53,7 @@ impl DirectoryTimes {
         self.all_old && *self == *before
     }
 
-    /// These are the times of exactly these directories.
+    /// Whether these are the times of exactly these directories.
     pub fn cover(&self, directories: &BTreeSet<PathBuf>) -> bool {
         self.directories.keys().eq(directories)
     }

@@ -1,4 +1,4 @@
-//! Requests to check all files at once: when a request is done, all bytes written before it are known.
+//! Requests to check all files immediately: when a request is done, all bytes written before it are known.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ impl LookRequests {
         self.last.load(Ordering::Acquire)
     }
 
-    /// All requests up to `number` have been served.
+    /// Marks all requests up to `number` as served.
     pub fn finish(&self, number: u64) {
         self.done.fetch_max(number, Ordering::AcqRel);
     }

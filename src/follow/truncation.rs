@@ -1,7 +1,7 @@
 //! Handles truncated files: the generation ends at its mark and continues in its copy, if there is one.
 //!
-//! The search for the copy is made once, for all consumers. Without a copy the unread bytes are lost, and each consumer
-//! that reaches them counts its loss.
+//! Whether there is a copy is decided once, for all consumers. Without a copy the unread bytes are lost, and each
+//! consumer that reaches them counts its loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,8 +144,8 @@ impl Follower {
             && self.is_copy(original, candidate, &file)
     }
 
-    /// The file has the known content of the original, except perhaps its last bytes, and a related name; or no other
-    /// file has this content.
+    /// Whether the file has the known content of the original, except perhaps its last bytes, and either a related
+    /// name, or no other file has this content.
     fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> bool {
         let Some(row) = &original.row else { return false };
         let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
@@ -155,6 +155,7 @@ impl Follower {
             || self.is_unique(&row.identity, &mark).unwrap_or(false)
     }
 
+    /// Whether the file has the head and a mark of the original.
     fn has_head_and_mark(&self, id: FileId, file: &File) -> bool {
         let Some(original) = self.catalog.get(id) else { return false };
         let Some(row) = &original.row else { return false };

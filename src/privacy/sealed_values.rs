@@ -65,7 +65,7 @@ impl<'e> EventSealer<'e> {
         self.unprotected
     }
 
-    /// From now on, values that are already known get no tag.
+    /// Ends the tagging of values that are already known; new ones still get tags.
     pub(super) fn tag_new_values_only(&mut self) {
         self.new_only = true;
     }
@@ -78,7 +78,7 @@ impl<'e> EventSealer<'e> {
         }
     }
 
-    /// Replaces values by their aliases: tags instead of tokens, `[sealed]` if a key is missing.
+    /// A replacer that puts aliases in the place of values: tags instead of tokens, `[sealed]` if a key is missing.
     pub(super) fn aliases(&self) -> WordReplacer<'_> {
         self.replacements
             .words_by(|replacement| replacement.tag.as_ref().unwrap_or(&replacement.text))

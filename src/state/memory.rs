@@ -39,12 +39,12 @@ pub(super) struct Batch {
 }
 
 impl Memory {
-    /// All rows are durable; `number` is that of the last record or checkpoint.
+    /// The rows as read at the start, all of them durable; `number` is that of the last record or checkpoint.
     pub fn durable(rows: Rows, number: u64) -> Self {
         Memory { rows, number, ..Memory::default() }
     }
 
-    /// The row was changed.
+    /// Notes that the row was changed.
     pub fn mark_dirty(&mut self, name: RowName) {
         self.dirty.insert(name);
         self.put += 1;
@@ -83,13 +83,13 @@ impl Memory {
         Batch { number: self.number, upto: self.put, changes, dirty, journaled }
     }
 
-    /// The batch is in the journal.
+    /// Notes that the batch is in the journal, and durable.
     pub fn recorded(&mut self, batch: Batch) {
         self.durable = batch.upto;
         self.journaled.extend(batch.dirty);
     }
 
-    /// The batch is in the database.
+    /// Notes that the batch is in the database, and durable.
     pub fn checkpointed(&mut self, batch: Batch) {
         self.durable = batch.upto;
         // Rows that were put meanwhile are dirty again.
@@ -97,7 +97,7 @@ impl Memory {
             .retain(|name, _| !batch.changes.contains_key(name) || self.dirty.contains(name));
     }
 
-    /// The batch could not be written.
+    /// Marks the rows of a batch again that could not be written.
     pub fn put_back(&mut self, batch: Batch) {
         self.dirty.extend(batch.dirty);
         self.journaled.extend(batch.journaled);

@@ -110,7 +110,7 @@ impl ClientSearch {
         Ok(found)
     }
 
-    /// `None`: no archive exists.
+    /// Searches the archive; `None`: there is none.
     pub fn in_archive(&self, newest: u64) -> anyhow::Result<Option<Tagged>> {
         let reader = match Reader::open(&self.settings.directories.archive) {
             Err(ArchiveError::Missing { .. }) => return Ok(None),
@@ -127,7 +127,7 @@ impl ClientSearch {
         Ok(Some(found))
     }
 
-    /// Events marked as deleted that are still in the archive's files.
+    /// Number of events that are marked as deleted but still in the archive's files.
     pub fn deleted_in_archive(&self) -> anyhow::Result<u64> {
         match Reader::open(&self.settings.directories.archive) {
             Err(ArchiveError::Missing { .. }) => Ok(0),
@@ -158,7 +158,7 @@ impl ClientSearch {
         (directory, LetterFilter::of_tags(self.tags.clone()))
     }
 
-    /// `None`: no dead letters exist.
+    /// Searches the dead letters; `None`: there are none.
     pub fn in_dead_letters(
         &self,
         newest: usize,
@@ -199,7 +199,7 @@ impl SinkLocation<'_> {
         search.runtime.block_on(self.by_tag.find(&search.tags, newest))
     }
 
-    /// Why a part of the target was not searched.
+    /// Why a part of the target was not searched; `None`: all of it was.
     fn passed_over(&self, search: &ClientSearch) -> Option<String> {
         search.runtime.block_on(self.by_tag.passed_over())
     }

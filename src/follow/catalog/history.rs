@@ -95,7 +95,7 @@ impl History {
         self.entries.insert(id, entry);
     }
 
-    /// The generation is now in another file.
+    /// Records that the generation is in another file now.
     pub fn move_to(&mut self, id: GenerationId, file: FileKey) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (before, began) = (entry.file(), entry.identity.file_key());

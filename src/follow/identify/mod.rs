@@ -68,6 +68,7 @@ impl Follower {
         }
     }
 
+    /// The files that have not been identified yet.
     pub fn undecided_files(&mut self) -> Vec<FileId> {
         let attended = self.catalog.needing_attention();
         let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::is_undecided);

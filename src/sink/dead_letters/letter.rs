@@ -16,10 +16,13 @@ pub struct DeadLetter {
     pub version: u32,
     /// Id of the event.
     pub id: String,
+    /// Name of the source.
     pub source: String,
+    /// Path of the log file.
     pub path: String,
-    /// Hexadecimal.
+    /// Id of the generation, hexadecimal.
     pub generation: String,
+    /// Where its record starts in the generation.
     pub offset: u64,
     /// When it was first rejected.
     pub time: String,
@@ -71,14 +74,14 @@ impl DeadLetter {
         })
     }
 
-    /// Adds the reason.
+    /// Adds the reason of the rejection.
     #[must_use]
     pub fn refused(mut self, refusal: Refusal) -> Self {
         (self.status, self.kind, self.reason) = (refusal.status, refusal.kind, refusal.reason);
         self
     }
 
-    /// The reason.
+    /// The reason of the rejection.
     pub fn refusal(&self) -> Refusal {
         let (status, kind) = (self.status, self.kind.clone());
         Refusal { status, kind, reason: self.reason.clone() }

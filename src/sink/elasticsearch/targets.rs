@@ -148,7 +148,7 @@ impl Targets {
         }
     }
 
-    /// The names in these items are looked up again.
+    /// Forgets the names in these items, so that they are looked up again.
     fn forget(&self, items: &Items) {
         let mut known = self.known();
         for name in distinct(items) {

@@ -25,7 +25,7 @@ use crate::event::Position;
 pub use archive::ArchiveKind;
 pub use file::FileKind;
 
-/// In the order in which messages list them.
+/// All kinds, in the order in which messages list them.
 pub static ALL: [&KindEntry; 4] =
     [&archive::ENTRY, &file::ENTRY, &stdout::ENTRY, &elasticsearch::ENTRY];
 
@@ -54,7 +54,7 @@ pub fn names(which: impl Fn(&KindEntry) -> bool) -> String {
 pub trait SinkKind: Any + Debug + Send + Sync {
     fn entry(&self) -> &'static KindEntry;
 
-    /// Same kind and same settings: [`same`].
+    /// Whether kind and settings are the same: see [`same`].
     fn is_same(&self, other: &dyn SinkKind) -> bool;
 
     /// Creates the sink that a worker delivers to. Blocking.
@@ -136,7 +136,7 @@ pub struct CreateContext<'a> {
 
 pub struct CreatedSink {
     pub sink: Arc<dyn Sink>,
-    /// Cancelled when the reader of the output has closed it: the engine then ends.
+    /// Cancelled when the reader of the output (a pipe) has closed it: then the engine ends.
     pub closed: Option<CancellationToken>,
 }
 
@@ -157,10 +157,10 @@ pub struct CheckContext<'a> {
 
 /// Prepares a target before the first events. Safe to repeat.
 pub trait SetUp {
-    /// Everything that may be sent, as text for a person.
+    /// Everything that may be sent to the target, as text for a person.
     fn printed(&self) -> String;
 
-    /// Returns a summary, or the reason for a failure.
+    /// Prepares the target; returns a summary, or the reason for a failure.
     fn set_up(&self) -> BoxFuture<'_, Result<String, String>>;
 }
 

@@ -59,7 +59,7 @@ pub(super) struct EncodeResult {
     pub full: bool,
 }
 
-/// Reads and encodes for one sink.
+/// Reads and encodes events for one sink.
 pub(super) struct BatchEncoder {
     queue: Arc<dyn Queue>,
     sink: Arc<dyn Sink>,
@@ -82,7 +82,7 @@ impl BatchEncoder {
         }
     }
 
-    /// The targets whose events it encodes from now on.
+    /// Sets the targets whose events it encodes from now on.
     pub(super) fn set_targets(&mut self, targets: Targets) {
         self.targets = targets;
     }
