@@ -1,12 +1,14 @@
-//! Moves recorded times after the wall clock was set back. Pure.
+//! Moves the event times that rules remember back when the wall clock was set back. Pure.
 //!
-//! Recorded event times are never later than the clock at the time of reading, so a time beyond the new clock stems
-//! from the clock that was ahead. Unmoved, it would make all new events count as late until the clock has caught up.
+//! A remembered time is never later than the clock was when the event was read, so a time beyond the new clock comes
+//! from the clock that was ahead. If it were not moved, all new events would count as late until the clock has caught
+//! up.
 
 use std::time::Duration;
 
 use crate::base::Timestamp;
 
+/// The wall clock was set back by `by`, to `now`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClockStep {
     now: Timestamp,
@@ -14,7 +16,7 @@ pub(super) struct ClockStep {
 }
 
 impl ClockStep {
-    /// `None` if the clock did not go back.
+    /// The step between two readings of the clock; `None` if it did not go back.
     pub fn between(before: Timestamp, now: Timestamp) -> Option<ClockStep> {
         (now < before).then(|| ClockStep { now, by: before.since(now) })
     }

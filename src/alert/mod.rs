@@ -2,8 +2,8 @@
 //!
 //! [`Engine`] is pure: events and times in, [`Transition`]s out. Events and their own times alone decide whether a rule
 //! fires; the wall clock is used only to resolve an incident after silence. [`Consumer`] reads events from the shared
-//! log; incidents that lie long ago in existing files are announced only as a count. No event is stored, and no time is
-//! read except through the passed clock.
+//! log; old incidents that it finds in existing files are announced only as a count. No event is stored, and only the
+//! clock that is passed in is read.
 
 mod announcer;
 mod buckets;

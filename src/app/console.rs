@@ -12,13 +12,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::base::{OnPanic, Supervisor, bytes, sanitize, stderr};
 use crate::event::Level;
 
-/// Most queued messages; further ones are dropped and counted.
+/// Maximum number of queued messages; further ones are dropped and counted.
 const MAX_MESSAGES: usize = 10_000;
-/// Most bytes of queued messages.
+/// Maximum size of all queued messages, in bytes.
 const MAX_QUEUED_BYTES: usize = 4 << 20;
-/// How long the program waits for standard error at its end.
+/// How long the program waits for standard error when it ends.
 pub const FLUSH_WAIT: Duration = Duration::from_secs(1);
-/// How long it waits after a second signal to stop.
+/// How long it waits when a second signal ends it.
 pub const SHORT_FLUSH_WAIT: Duration = Duration::from_millis(100);
 /// Name of this part in failure messages.
 const PART: &str = "standard error writer";
@@ -66,22 +66,23 @@ impl Console {
         console
     }
 
-    /// The supervisor to notify when the thread panics.
+    /// Sets the supervisor that is notified when the thread panics.
     pub fn watched_by(&self, supervisor: Supervisor) {
         let _ = self.0.supervisor.set(supervisor);
     }
 
-    /// Queues a message; never waits.
+    /// Queues one message; never waits.
     pub fn say(&self, level: Level, text: &str) {
         self.enqueue(format!("logwarden: {level}: {}\n", sanitize::line(text)));
     }
 
-    /// Shows a progress bar below the messages if standard error is a terminal. Never waits.
+    /// Shows a progress bar below the messages if standard error is a terminal: `done` of `all` bytes. Never waits.
     pub fn progress(&self, done: u64, all: u64) {
         self.queue().progress = Some((done, all));
         self.0.changed.notify_all();
     }
 
+    /// Removes the progress bar.
     pub fn end_progress(&self) {
         let mut queue = self.queue();
         (queue.progress, queue.ends_progress) = (None, true);
@@ -121,7 +122,7 @@ impl Console {
         }
     }
 
-    /// Runs forever.
+    /// Writes each batch as it comes; never returns.
     fn write(&self) {
         let mut bar = None;
         loop {
@@ -133,7 +134,7 @@ impl Console {
         }
     }
 
-    /// Waits for the next batch. The previous one has been written.
+    /// Waits for the next batch. To be called when the previous one has been written.
     fn next(&self) -> OutputBatch {
         let mut queue = self.queue();
         queue.is_writing = false;

@@ -1,4 +1,4 @@
-//! Runs the engine without a screen: status lines on stderr, an outcome for the exit code.
+//! Runs the engine without a screen: prints its status on standard error and returns an outcome for the exit code.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::base::{Clock, OnPanic, Supervisor, SystemClock, stderr};
 use crate::event::Status;
 use crate::follow::Log;
 
-/// Interval of the summary line; it is written only if it has changed.
+/// Interval at which the summary line is printed, if it has changed.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Name of this part in failure messages.
@@ -31,7 +31,7 @@ pub enum Ended {
     WithLosses(String),
     /// No file could be read, or not everything was delivered.
     Failed(String),
-    /// A second signal: not drained.
+    /// Stopped by a second signal: events that were read may not be delivered or committed.
     Immediately,
     /// A part of the engine failed that cannot be restarted.
     InternalError(String),
@@ -56,11 +56,12 @@ pub fn run(
     ended.unwrap_or_else(|| Ok(internal_error(&supervisor)))
 }
 
-/// The outcome after a failure of a part that cannot be restarted.
+/// The outcome if a part failed that cannot be restarted.
 fn internal_error(supervisor: &Supervisor) -> Ended {
     Ended::InternalError(supervisor.fatal().map(ToString::to_string).unwrap_or_default())
 }
 
+/// The asynchronous part of [`run`].
 pub(super) async fn work(
     settings: &Settings,
     setup: EngineSetup,
@@ -88,7 +89,7 @@ pub(super) async fn work(
         once,
         finished: finished.clone(),
     };
-    // It ends after the last message; if it fails after `finished`, it is not restarted.
+    // The reporter ends after its last message; if it fails after `finished`, it is not restarted.
     let reporting = move || reporter.clone().run();
     let reporting = supervisor.clone().task(PART, OnPanic::Restart, finished.clone(), reporting);
     let reporting = tokio::spawn(reporting);
@@ -137,7 +138,7 @@ fn outcome(last: &Status, once: bool, has_all_input: bool) -> Ended {
     }
 }
 
-/// Reports status changes on standard error.
+/// Prints status changes and notices on standard error, and a summary or (`once`, on a terminal) a progress bar.
 #[derive(Clone)]
 struct StatusReporter {
     log: Log,

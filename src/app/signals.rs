@@ -28,19 +28,20 @@ pub enum HangUp {
     Reloads,
 }
 
-/// Where signals are sent to.
+/// The settings and channels of the task that listens for signals.
 #[derive(Clone, Debug)]
 pub struct Listener {
     pub hang_up: HangUp,
+    /// Where the commands go.
     pub commands: mpsc::Sender<Command>,
     /// Cancelled by a second signal to stop.
     pub stop_now: CancellationToken,
-    /// Ends the listening.
+    /// When it is cancelled, listening ends.
     pub finished: CancellationToken,
     pub notices: Notices,
 }
 
-/// Listens on a separate task.
+/// Starts a task that listens until `finished` is cancelled or a second signal to stop arrives.
 pub fn listen(listener: Listener, supervisor: Supervisor) -> JoinHandle<()> {
     let stops = Arc::new(Mutex::new(Stops::default()));
     let finished = listener.finished.clone();
@@ -51,8 +52,8 @@ pub fn listen(listener: Listener, supervisor: Supervisor) -> JoinHandle<()> {
 async fn run(listener: Listener, stops: Arc<Mutex<Stops>>) {
     if let Err(error) = hear(&listener, &stops).await {
         let text = format!(
-            "cannot listen for signals ({error}); stop this engine with a command; a kill signal ends it \
-             without draining"
+            "cannot listen for signals ({error}); stop this engine in its screen or through control.sock: a signal \
+             may end it before events that were read are delivered"
         );
         listener.notices.add(Level::Error, text);
     }
@@ -64,7 +65,7 @@ async fn hear(listener: &Listener, stops: &Mutex<Stops>) -> std::io::Result<()> 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut ship_now = signal(SignalKind::user_defined1())?;
-    // Signals captured before this point.
+    // Signals that arrived before the four lines above.
     let mut early = early_signals::take_captured().into_iter();
     loop {
         let request = match early.next() {
@@ -102,7 +103,7 @@ async fn ask_to_stop(commands: mpsc::Sender<Command>, stop_now: CancellationToke
     }
 }
 
-/// Carries out every other request.
+/// `true` for a request to stop; carries out any other request.
 fn requests_stop(request: SignalRequest, Listener { hang_up, commands, .. }: &Listener) -> bool {
     match (request, hang_up) {
         (SignalRequest::Stop, _) | (SignalRequest::HangUp, HangUp::Stops) => return true,
@@ -112,7 +113,7 @@ fn requests_stop(request: SignalRequest, Listener { hang_up, commands, .. }: &Li
     false
 }
 
-/// Signals to stop received so far.
+/// The signals to stop that were received so far.
 #[derive(Debug, Default)]
 struct Stops {
     first: Option<Instant>,

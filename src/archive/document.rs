@@ -1,8 +1,9 @@
-//! Encodes one event as an item for the index; the indexer reads the values in place.
+//! Encodes one event as an item: consecutive bytes from which the indexer reads the values of the fields in place.
+//! Also limits the bytes that the indexer has not processed yet ([`InFlight`]).
 //!
 //! All expensive work (privacy, lower case, numbers, JSON) is done by [`encode`], so that the indexer only copies
-//! bytes. Little endian: generation u64 ‖ start u64 ‖ end u64 ‖ time i64 ‖ day i32 ‖ level u8 (0: none) ‖ length u32
-//! and search text ‖ length u32 and event document ‖ for each term: length u16 and term.
+//! bytes. The layout of an item, little endian: generation u64 ‖ start u64 ‖ end u64 ‖ time i64 ‖ day i32 ‖ level u8
+//! (0: none) ‖ length u32 and search text ‖ length u32 and event document ‖ for each term: length u16 and term.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -17,8 +18,10 @@ use crate::event::GenerationId;
 use crate::privacy::Outgoing;
 use crate::query::{Subject, value::each_text};
 
+/// Longest wait for room.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A delivery usually takes some 50 ms; longer if a segment is written meanwhile or the indexer has failed.
+/// Longest wait for the indexer to process one delivery. It usually takes some 50 ms; longer if a segment is written
+/// meanwhile or the indexer has failed.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 const GENERATION: usize = 0;
@@ -53,7 +56,7 @@ pub fn encode(event: &Outgoing<'_>, body: &mut Vec<u8>) {
     });
 }
 
-/// The event document in an item.
+/// The event document in an item, as JSON.
 pub fn document(item: &[u8]) -> &[u8] {
     split(split(&item[TEXT..]).1).0
 }
@@ -67,7 +70,7 @@ fn with_length(body: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     body[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-/// The generation and the offsets of an item.
+/// The generation and the offsets of an item's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     pub generation: GenerationId,
@@ -94,7 +97,7 @@ fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(length as usize)
 }
 
-/// The bytes of one delivery, shared by its items; when dropped, they no longer count as in flight.
+/// The bytes of one delivery, shared by its items; when the last item is dropped, they no longer count as in flight.
 #[derive(Debug)]
 pub(super) struct Body {
     bytes: Bytes,
@@ -118,8 +121,8 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Waits until there is room (or nothing is in flight), then counts the bytes as in flight. The wait is limited: if
-    /// the indexer has failed, the next call reports it.
+    /// Waits until at most `room` bytes would be in flight (or nothing else is), then counts `bytes` as in flight. The
+    /// wait is limited: if the indexer has failed, the next call to it reports that.
     pub fn enter(self: &Arc<Self>, bytes: Bytes, room: usize) -> Arc<Body> {
         let length = bytes.len();
         let is_full = |in_flight: usize| in_flight > 0 && in_flight + length > room;
@@ -132,7 +135,7 @@ impl InFlight {
         self.less.notify_all();
     }
 
-    /// Waits a short time until the indexer has processed all of them.
+    /// Waits until the indexer has processed all bytes, but only for a short time.
     pub fn wait_until_empty(&self) {
         drop(self.wait_while(SHORT_WAIT, |in_flight| in_flight > 0));
     }
@@ -155,7 +158,7 @@ pub(super) struct Item {
     pub body: Arc<Body>,
     pub start: usize,
     pub end: usize,
-    /// The day of the newest commit: no item gets an earlier day.
+    /// The day of the newest commit: items with an earlier day get this one.
     pub earliest: i32,
 }
 

@@ -1,4 +1,5 @@
-//! Reads an archive, while another process may write to it.
+//! Opens an archive for reading, also while another process writes to it: reads events as of one commit, and the
+//! positions of the last one.
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +17,14 @@ use super::schema::{DOCUMENT, schema, tokenizers};
 /// Number of uncompressed document blocks that are cached: consecutive documents are mostly in the same block.
 const BLOCKS: usize = 8;
 
+/// An archive that is open for reading; [`Reader::snapshot`] gives access to its events.
 pub struct Reader {
     directory: PathBuf,
     index: Index,
     reader: IndexReader,
 }
 
-/// The archive at one moment.
+/// The archive as of one commit.
 #[derive(Clone)]
 pub struct Snapshot {
     directory: PathBuf,
@@ -33,6 +35,7 @@ pub struct Snapshot {
 pub type Hit = DocAddress;
 
 impl Reader {
+    /// Opens the archive in this directory; [`ArchiveError::Missing`] if there is none.
     pub fn open(directory: &Path) -> Result<Self, ArchiveError> {
         if !exists(directory)? {
             return Err(ArchiveError::Missing { directory: directory.to_owned() });
@@ -52,7 +55,7 @@ impl Reader {
         }
     }
 
-    /// As [`Reader::open`], on any tantivy directory.
+    /// As [`Reader::open`], on any tantivy directory; errors name `directory`.
     pub fn open_with(directory: &Path, inner: Box<dyn Directory>) -> Result<Self, ArchiveError> {
         let meta = inner.exists(Path::new("meta.json"));
         if !meta.map_err(|error| ArchiveError::read(directory, error))? {
@@ -75,7 +78,7 @@ impl Reader {
         Ok(Reader { directory: directory.to_owned(), index, reader })
     }
 
-    /// Everything that is committed now.
+    /// Everything that has been committed up to now.
     pub fn snapshot(&self) -> Result<Snapshot, ArchiveError> {
         self.reader.reload().map_err(|error| ArchiveError::read(&self.directory, error))?;
         Ok(Snapshot { directory: self.directory.clone(), searcher: self.reader.searcher() })
@@ -90,7 +93,7 @@ impl Reader {
     }
 }
 
-/// An error if the directory cannot be read: only a directory that does not exist is missing.
+/// Whether the directory exists; an error if this cannot be determined.
 fn exists(directory: &Path) -> Result<bool, ArchiveError> {
     directory.try_exists().map_err(|error| ArchiveError::read(directory, error))
 }
@@ -102,6 +105,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Snapshot {
+    /// Number of events, without deleted ones.
     pub fn events(&self) -> u64 {
         self.searcher.num_docs()
     }
@@ -110,7 +114,7 @@ impl Snapshot {
         self.searcher.segment_readers().len()
     }
 
-    /// Events that searches no longer find, but that are in the files until their segments are rewritten.
+    /// Number of events that searches no longer find, but that stay in the files until their segments are rewritten.
     pub fn deleted(&self) -> u64 {
         self.searcher
             .segment_readers()
@@ -134,6 +138,7 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Adds the directory of the archive to the error.
     pub fn error(&self, error: tantivy::TantivyError) -> ArchiveError {
         ArchiveError::read(&self.directory, error)
     }

@@ -14,7 +14,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// `seed` keeps two targets from retrying at the same moments.
+    /// With different seeds, two targets do not retry at the same moments.
     pub fn new(seed: u64) -> Self {
         Backoff { last: SHORTEST, random: seed | 1 }
     }
@@ -23,7 +23,7 @@ impl Backoff {
         self.last = SHORTEST;
     }
 
-    /// Between 0.2 s and three times the previous wait, at most 30 s.
+    /// The next wait: between 0.2 s and three times the previous one, at most 30 s.
     pub fn next_wait(&mut self) -> Duration {
         let highest = (self.last * 3).min(LONGEST);
         let span = (highest - SHORTEST).as_millis() as u64;

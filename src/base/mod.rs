@@ -1,5 +1,5 @@
-//! Basics for every other module: clock, back-off, safe text, sizes, standard error, supervised threads and tasks, and
-//! file system calls with a deadline.
+//! The basis of all other modules: clock, back-off, sanitised text, sizes, JSON, standard error, supervised threads
+//! and tasks, and file system calls with a deadline.
 //!
 //! Contains nothing about logs. Its only I/O is reading the clock, writing to standard error, and the calls that
 //! `timed_fs` makes for its callers.

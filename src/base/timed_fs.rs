@@ -1,4 +1,5 @@
-//! File system calls with a deadline: a mount that does not answer (a dead NFS server) delays no caller for long.
+//! File system calls with a deadline, so that a mount that does not answer (a dead NFS server) delays no caller for
+//! long.
 //!
 //! On local disks a call is made directly. On every other mount (network, FUSE, unknown types) a thread of that mount
 //! makes the call, and the caller waits for it up to the deadline in [`mount`]. While a call is overdue, the mount is
@@ -50,7 +51,8 @@ pub fn stuck() -> Vec<Stuck> {
     mounts::all().iter().filter_map(stuck).collect()
 }
 
-/// Whether a thread of the mount makes the calls: inotify reports few changes there, and may hang like any other call.
+/// Whether the path is on a mount that may hang, so that a thread of that mount makes the calls. Inotify is
+/// unreliable there: it reports few changes, and may hang like any other call.
 pub fn is_foreign(path: &Path) -> bool {
     mounts::of(path, Links::Followed).is_some()
 }
@@ -60,7 +62,7 @@ pub fn is_stuck(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
 }
 
-/// The file server no longer knows the open file (ESTALE), mostly because another host has deleted it.
+/// Whether the file server no longer knows the open file (ESTALE), mostly because another host has deleted it.
 pub fn is_stale(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error())
 }
@@ -82,7 +84,7 @@ pub fn read_link(path: &Path) -> io::Result<PathBuf> {
     at(path, Links::NotFollowed, |path| fs::read_link(path))
 }
 
-/// Fails if the directory cannot be read to its end.
+/// All names in a directory; an error if it cannot be read to its end.
 pub fn read_dir(directory: &Path) -> io::Result<Vec<Entry>> {
     at(directory, Links::Followed, |directory| {
         let mut entries = Vec::new();
@@ -96,7 +98,7 @@ pub fn read_dir(directory: &Path) -> io::Result<Vec<Entry>> {
     })
 }
 
-/// Opens for reading. If the name has become a pipe, this does not wait for a writer.
+/// Opens a file for reading. If the name is that of a pipe, this does not wait for a writer.
 pub fn open(path: &Path) -> io::Result<File> {
     let mount = mounts::of(path, Links::Followed);
     let open = |path: &Path| {
@@ -108,7 +110,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     mount.call(move || Ok(File { inner: Some(open(&path)?), mount: Some(of) }))
 }
 
-/// The first `most` bytes and the metadata at that moment; of a pipe, the bytes until it is closed.
+/// The first `most` bytes (of a pipe: until it is closed) and the metadata at that moment.
 pub fn read(path: &Path, most: u64) -> io::Result<(Vec<u8>, Metadata)> {
     at(path, Links::Followed, move |path| {
         let file = fs::File::open(path)?;
@@ -126,6 +128,7 @@ enum Links {
     NotFollowed,
 }
 
+/// Makes a call with this path: directly, or on the thread of its mount.
 fn at<T: Send + 'static>(
     path: &Path,
     links: Links,
@@ -140,7 +143,7 @@ fn at<T: Send + 'static>(
     }
 }
 
-/// An open file that is read at any offset. The thread of its mount, if any, closes it: closing may hang.
+/// An open file that can be read at any offset. The thread of its mount, if any, closes it: closing may hang.
 #[derive(Debug)]
 pub struct File {
     /// `None`: dropped.
@@ -164,7 +167,7 @@ impl File {
         self.mount.as_ref().and_then(|mount| mount.stuck_for())
     }
 
-    /// For Logwarden's own files on a local disk: calls to the result have no deadline.
+    /// The file itself, only for Logwarden's own files on a local disk: calls to it have no deadline.
     pub fn own(&self) -> &fs::File {
         self.inner()
     }
@@ -189,7 +192,7 @@ impl File {
 
 /// Something that can be read at any offset.
 pub trait ReadAt {
-    /// May read fewer bytes than are available.
+    /// Reads at `offset` and returns the number of bytes, which may be fewer than are available.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 

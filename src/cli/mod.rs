@@ -64,6 +64,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Exit> {
             "paths, --no-ui, --once and --ship cannot be combined with a command",
         ));
     }
+    // Only the engine and the demo handle signals themselves.
     if !matches!(arguments.command, None | Some(Command::Demo)) {
         early_signals::release();
     }

@@ -1,6 +1,6 @@
 //! Connections to servers: addresses, credentials, TLS, time-outs, and error messages that say what to do.
 //!
-//! Knows nothing about events. Sinks and searches send their requests through it.
+//! It knows nothing about events. Sinks send their requests through it.
 
 pub mod elasticsearch;
 pub mod secret;

@@ -1,6 +1,6 @@
 //! Finds the nearest valid word for "did you mean …" suggestions.
 
-/// The candidate with the fewest edits, up to one third of the word's length and at most 3.
+/// The candidate with the fewest edits. The maximum is one edit per three characters of the word, but from 1 to 3.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().collect();
     let max_edits = (word.len() / 3).clamp(1, 3);
@@ -12,7 +12,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+/// Number of insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
 fn edits(left: &[char], right: &[char]) -> usize {
     let width = right.len() + 1;
     let mut before_last = vec![0; width];

@@ -1,8 +1,8 @@
-//! The character encoding of a file.
+//! The character encodings of log files that are supported.
 
 use serde::{Deserialize, Serialize};
 
-/// The same for a whole generation: detected at its beginning and stored.
+/// The encoding of a generation: detected at its beginning and stored, the same for all its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {

@@ -20,6 +20,7 @@ impl IdKey {
         IdKey([half(1), half(2)])
     }
 
+    /// The hash of `bytes` under this key.
     pub fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_keys(self.0[0], self.0[1]);
         hasher.write(bytes);

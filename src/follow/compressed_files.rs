@@ -24,7 +24,7 @@ use super::unpacker::{CHUNK, CompressedFile, MAX_COPY_BYTES, Progress};
 use crate::event::{FileId, FileKey, Level};
 use crate::state::GenerationRow;
 
-/// Delay before unpacking is tried again after it failed or had no space.
+/// Delay before unpacking is tried again, after it failed or there was no space for the copy.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 impl Follower {
@@ -63,7 +63,8 @@ impl Follower {
         }
     }
 
-    /// As [`Follower::check_file`], for a compressed file. Returns whether readers see a change.
+    /// As [`Follower::check_file`], for a compressed file: checks whether it has changed and how far it is unpacked.
+    /// Returns whether readers see a change.
     pub fn check_compressed(&mut self, id: FileId, compressed: &Arc<CompressedFile>) -> bool {
         if self.catalog.get(id).is_some_and(|tracked| tracked.handle.is_idle()) {
             return self.check_idle_copy(id, compressed);
@@ -94,7 +95,7 @@ impl Follower {
         tracked.handle.update(|known| std::mem::replace(&mut known.facts.size, size) != size)
     }
 
-    /// The file has changed: its generation is identified again after unpacking.
+    /// Unpacks the file again, because it has changed; its generation is then identified again.
     pub fn unpack_again(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let Some(tracked) = self.catalog.get_mut(id) else { return };
         let Some(row) = tracked.row.clone() else {
@@ -115,8 +116,8 @@ impl Follower {
         }
     }
 
-    /// The copy has enough content to identify the file. Otherwise reports the problem, and tries again if that may
-    /// help.
+    /// Whether the file can be identified now: it is not compressed, or its copy has enough content. Otherwise reports
+    /// the problem, if there is one, and unpacks it again if that may help. `last_call`: nothing more will be written.
     pub fn is_ready_to_classify(&mut self, id: FileId, last_call: bool) -> bool {
         let now = self.now();
         let Some(tracked) = self.catalog.get(id) else { return false };
@@ -148,7 +149,7 @@ impl Follower {
                 });
                 true
             }
-            // It has the whole space for copies and still does not fit.
+            // It has all the space for copies and still does not fit.
             Progress::Full if size + CHUNK as u64 >= MAX_COPY_BYTES => {
                 self.set_partly_unpacked(id, true);
                 self.report_compressed(id, Level::Error, |path| notices::too_large(path, size));
@@ -170,7 +171,7 @@ impl Follower {
         }
     }
 
-    /// Frees the space of the copy and unpacks again later.
+    /// Frees the space of the copy and unpacks the file again later, or at once if other copies could be freed.
     pub fn retry_unpacking(&mut self, id: FileId, compressed: &Arc<CompressedFile>) {
         let now = self.now();
         let freed_space =
@@ -186,7 +187,8 @@ impl Follower {
         }
     }
 
-    /// Closes a compressed file that all consumers have read, with its copy and its descriptors.
+    /// Closes one compressed file that all consumers have read, with its copy and its descriptors. `false`: there is
+    /// none.
     fn close_read_compressed_file(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
         let once = self.shared.config.once;
         let read = |tracked: &&Tracked| {
@@ -211,8 +213,8 @@ impl Follower {
         true
     }
 
-    /// `--once`: closes files that all consumers have read, so that waiting files get their descriptors. Several runs
-    /// may be needed to read all.
+    /// `--once`: closes files that all consumers have read and unpacks files that had no descriptors, until none is
+    /// left that can be closed. So several runs may be needed to read all files.
     pub fn unpack_deferred(&mut self) {
         if !self.shared.once() || !self.any_attended(|tracked| tracked.compressed.is_some()) {
             return;
@@ -244,14 +246,14 @@ impl Follower {
         head.is_some_and(|head| head.is_ok_and(|head| head.compression().is_some()))
     }
 
-    /// The file counts as not opened, so that a `--once` run does not report success.
+    /// Counts the file as not opened, so that a `--once` run does not report success.
     fn note_unopened(&mut self, id: FileId) {
         let place = self.catalog.get(id).and_then(|tracked| tracked.place());
         self.scan_state.unopened.extend(place.map(|place| place.inode));
         self.shared.unopened.store(self.scan_state.unopened.len(), Ordering::Relaxed);
     }
 
-    /// Remembers the file: it is not opened again while it is unchanged.
+    /// Remembers a file that is being closed, so that it is not opened again while it is unchanged.
     pub fn remember_closed_compressed(&mut self, id: FileId) {
         let compressed = self.catalog.get(id).and_then(|tracked| tracked.compressed.clone());
         // The metadata of the original, not of the copy.
@@ -263,7 +265,7 @@ impl Follower {
         }
     }
 
-    /// The file was closed after all consumers had read it, and still exists unchanged.
+    /// Whether the file of this generation was closed after all consumers had read it, and still exists unchanged.
     pub fn is_closed_compressed(&self, row: &GenerationRow) -> bool {
         let file = row.file_key();
         self.scan_state.closed_compressed_files().any(|closed| closed == file)
@@ -291,8 +293,8 @@ impl Follower {
     }
 
     /// Records whether the file could be unpacked only partly.
-    pub fn set_partly_unpacked(&mut self, id: FileId, torn: bool) {
-        let _ = if torn {
+    pub fn set_partly_unpacked(&mut self, id: FileId, is_partly: bool) {
+        let _ = if is_partly {
             self.scan_state.partly_unpacked.insert(id)
         } else {
             self.scan_state.partly_unpacked.remove(&id)
@@ -300,6 +302,7 @@ impl Follower {
         self.shared.torn.store(self.scan_state.partly_unpacked.len(), Ordering::Relaxed);
     }
 
+    /// Posts a notice about the file, in place of an earlier one.
     pub fn report_compressed(&self, id: FileId, level: Level, text: impl FnOnce(&Path) -> String) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let path = tracked.handle.path();
@@ -309,6 +312,7 @@ impl Follower {
         }
     }
 
+    /// Whether one of the files that need attention is wanted.
     fn any_attended(&mut self, wanted: impl Fn(&Tracked) -> bool) -> bool {
         let attended = self.catalog.needing_attention();
         attended.into_iter().filter_map(|id| self.catalog.get(id)).any(wanted)
@@ -338,7 +342,7 @@ impl Follower {
         }
     }
 
-    /// Ends the waiting for unpacking once no file waits any more.
+    /// Ends the state [`Follower::is_unpacking`] when no file has to be unpacked any more.
     pub fn check_unpacking_finished(&mut self) {
         let (once, now) = (self.shared.once(), self.now());
         let waits = |tracked: &Tracked| {

@@ -1,4 +1,4 @@
-//! Detects by directory times whether names in directories have changed since their entries were read.
+//! Detects whether names in directories have changed since their entries were read, by the times of the directories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ const FILE_TIME_RESOLUTION_NS: i64 = 2_000_000_000;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::follow) struct DirectoryTimes {
     directories: BTreeMap<PathBuf, Option<Times>>,
-    /// No directory had changed shortly before.
+    /// All directories could be read, and none had changed shortly before.
     all_old: bool,
 }
 
@@ -26,6 +26,7 @@ struct Times {
 }
 
 impl DirectoryTimes {
+    /// The times of these directories now.
     pub fn take<'a>(
         directories: impl IntoIterator<Item = &'a PathBuf>,
         now: Timestamp,
@@ -41,15 +42,18 @@ impl DirectoryTimes {
         DirectoryTimes { directories, all_old }
     }
 
+    /// The times of the same directories now.
     pub fn retake(&self, now: Timestamp) -> DirectoryTimes {
         DirectoryTimes::take(self.directories.keys(), now)
     }
 
-    /// No name has changed since `before` was taken, just before the entries were read.
+    /// `true`: certainly no name has changed since `before` was taken, just before the entries were read. `false`:
+    /// unknown.
     pub fn prove_nothing_changed_since(&self, before: &DirectoryTimes) -> bool {
         self.all_old && *self == *before
     }
 
+    /// Whether these are the times of exactly these directories.
     pub fn cover(&self, directories: &BTreeSet<PathBuf>) -> bool {
         self.directories.keys().eq(directories)
     }

@@ -1,4 +1,4 @@
-//! Checks one open file: it has grown, was truncated, or is unchanged.
+//! Checks whether one open file has grown, was truncated or cannot be accessed any more.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -66,7 +66,8 @@ impl Follower {
         true
     }
 
-    /// Returns the same as [`Follower::check_file`].
+    /// Records that the open file cannot be accessed, or that its mount does not answer. Returns whether readers see a
+    /// change.
     pub fn report_access_error(&mut self, id: FileId, error: &io::Error) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         if error.kind() == io::ErrorKind::NotFound {
@@ -91,7 +92,7 @@ impl Follower {
         })
     }
 
-    /// The file can be read (again): clears its error.
+    /// The file can be accessed: clears its error, if it had one.
     pub fn clear_access_error(&self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let is_mended = {
@@ -106,7 +107,8 @@ impl Follower {
         }
     }
 
-    /// Compares the mark: the same generation has grown, or a new one has replaced it.
+    /// Compares the bytes before the mark: if they differ, a new generation has replaced this one; otherwise this one
+    /// has grown, or is unchanged. Returns whether readers see a change.
     fn compare(&mut self, id: FileId, file: &Arc<File>) -> bool {
         let Some(tracked) = self.catalog.get(id) else { return false };
         let Some(mark) = tracked.row.as_ref().map(|row| row.mark) else { return false };

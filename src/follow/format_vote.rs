@@ -1,6 +1,5 @@
-//! Detects the format of a generation: at first sight, again when there are more lines, and again when records do not
-//! fit.
-//! A new format applies from the first byte that has not been handed out.
+//! Detects the format of a generation again (a vote): if the first sample was too small, when there are more lines; and
+//! when several records in a row do not fit. A changed format applies from the first byte that no consumer has got yet.
 
 use super::catalog::{Stage, Tracked};
 use super::file_sample::{read_sample, sample_before, sample_is_enough};
@@ -25,6 +24,7 @@ impl Follower {
         for id in due {
             let Some(tracked) = self.catalog.get_mut(id) else { continue };
             let (Some(file), Some(row)) = (tracked.file(), &tracked.row) else { continue };
+            // Tried again at the next sweep.
             let Ok(sample) = read_sample(&file, row.mark.offset, row.encoding) else {
                 self.work.grown.insert(id);
                 continue;
@@ -52,27 +52,28 @@ impl Follower {
         let Some(file) = tracked.file().filter(|_| !forced) else { return };
         let handle = tracked.handle.clone();
         let encoding = tracked.row.as_ref().map_or_else(Encoding::default, |row| row.encoding);
-        let front = handle.decode_state();
-        if let Ok(sample) = sample_before(&file, front.handed_out, encoding)
+        let decoding = handle.decode_state();
+        if let Ok(sample) = sample_before(&file, decoding.handed_out, encoding)
             && detection::detect(&sample).settled
         {
-            self.change_format(id, &sample, &front);
+            self.change_format(id, &sample, &decoding);
         }
     }
 
-    /// Changes the format. `false`: this is not possible now. Nothing is decoded meanwhile (`front` is locked), so
-    /// records that were handed out keep their format.
-    fn change_format(&mut self, id: FileId, sample: &[u8], front: &DecodeState) -> bool {
+    /// Changes the format to that of the sample, if it is another one. `false`: this is not possible now. Nothing is
+    /// decoded meanwhile (`decoding` is locked), so records that consumers have got keep their format.
+    fn change_format(&mut self, id: FileId, sample: &[u8], decoding: &DecodeState) -> bool {
         let Some(store) = self.shared.store.get() else { return false };
         let Some(tracked) = self.catalog.get_mut(id) else { return false };
         let Some(row) = &mut tracked.row else { return false };
-        // An earlier process may have handed out any bytes up to there.
-        if front.handed_out < tracked.possibly_handed {
+        // Consumers of an earlier process may have got any bytes up to this offset.
+        if decoding.handed_out < tracked.possibly_handed {
             return false;
         }
         let vote = detection::detect(sample);
         let format = vote.format.name().to_owned();
-        let entry = FormatEntry { offset: front.handed_out, format, parameters: vote.parameters };
+        let entry =
+            FormatEntry { offset: decoding.handed_out, format, parameters: vote.parameters };
         let Some(formats) = with_entry(row, entry) else { return true };
         let before = std::mem::replace(&mut row.formats, formats);
         store.put_generation(row.clone());

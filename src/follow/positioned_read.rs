@@ -1,10 +1,10 @@
-//! Reads a file at an offset. Never maps a log into memory: a truncation would kill the process (SIGBUS).
+//! Reads part of a file at an offset. Never maps a log into memory: a truncation would kill the process (SIGBUS).
 
 use std::io;
 
 use crate::base::timed_fs::ReadAt;
 
-/// Reads at `offset` until the buffer is full or the file ends.
+/// Reads at `offset` until the buffer is full or the file ends; returns the number of bytes.
 pub(in crate::follow) fn read_full(
     file: &impl ReadAt,
     buffer: &mut [u8],

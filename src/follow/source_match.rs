@@ -1,4 +1,4 @@
-//! Finds the sources that would read files that Logwarden writes itself.
+//! Finds files that Logwarden writes itself but that the settings of a source match.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use super::SourceConfig;
 use super::discover::{self, Problem};
 use super::own_files::{OwnFiles, OwnPaths};
 
-/// OwnPaths files that these sources match, each with the name of the source: existing files, and outputs that may be
-/// created.
+/// Logwarden's own files that these sources match, each with the name of the source: existing files, and outputs that
+/// do not exist yet.
 pub fn meant(sources: &[SourceConfig], own: &OwnPaths) -> Vec<(PathBuf, Arc<str>)> {
     let sources: Vec<Arc<SourceConfig>> = sources.iter().cloned().map(Arc::new).collect();
     let existing = discover::scan(&sources, own, &OwnFiles::default())

@@ -1,7 +1,7 @@
 //! Handles truncated files: the generation ends at its mark and continues in its copy, if there is one.
 //!
-//! This is decided once for all consumers. Without a copy the unread bytes are lost, and each consumer that reaches
-//! them counts its loss.
+//! Whether there is a copy is decided once, for all consumers. Without a copy the unread bytes are lost, and each
+//! consumer that reaches them counts its loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::state::GenerationRow;
 pub(in crate::follow) const COPY_SEARCH_TIME: Duration = Duration::from_secs(2);
 
 impl Follower {
-    /// Ends the generation at its mark. A new generation begins in the file.
+    /// Ends the generation of a truncated file at its mark; a new generation begins in the file.
     pub fn handle_truncation(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
@@ -86,8 +86,8 @@ impl Follower {
         self.shared.notify_changes();
     }
 
-    /// Reports destroyed bytes. Consumers may still deliver events that they hold in memory: each counts its loss when
-    /// it reaches it.
+    /// Reports how many bytes are lost for the slowest consumer, if any. Consumers may still deliver events that they
+    /// hold in memory: each counts its loss when it reaches the lost bytes.
     fn report_destroyed(&self, row: Option<&GenerationRow>) {
         let Some(row) = row else { return };
         let slowest = self.shared.lowest_offset(&GenerationRow { ended: None, ..row.clone() });
@@ -103,7 +103,7 @@ impl Follower {
     fn search_copy_of(&mut self, id: FileId) {
         self.open_copies_beside(id);
         let undecided = self.undecided_files();
-        // This file may turn out to be the larger copy.
+        // A file that is being unpacked may turn out to be a larger copy.
         let unpacking =
             |other: &FileId| self.catalog.get(*other).is_some_and(Tracked::is_unpacking);
         if undecided.iter().any(unpacking) {
@@ -127,7 +127,7 @@ impl Follower {
         self.open_candidates(original.source, &row, grown.minus(COPY_SEARCH_TIME), &fits);
     }
 
-    /// `candidate` is undecided, is another file, and has the head and mark of the original.
+    /// Whether `candidate` can be the copy: it is undecided, another file, and has the head and mark of the original.
     fn fits_as_copy(&self, id: FileId, candidate: FileId) -> bool {
         let (Some(original), Some(candidate)) = (self.catalog.get(id), self.catalog.get(candidate))
         else {
@@ -144,7 +144,8 @@ impl Follower {
             && self.is_copy(original, candidate, &file)
     }
 
-    /// The file has the known content of the original, except perhaps its last bytes.
+    /// Whether the file has the known content of the original, except perhaps its last bytes, and either a related
+    /// name, or no other file has this content.
     fn is_copy(&self, original: &Tracked, tracked: &Tracked, file: &File) -> bool {
         let Some(row) = &original.row else { return false };
         let Ok(Some(mark)) = self.shared_mark(original, file) else { return false };
@@ -154,6 +155,7 @@ impl Follower {
             || self.is_unique(&row.identity, &mark).unwrap_or(false)
     }
 
+    /// Whether the file has the head and a mark of the original.
     fn has_head_and_mark(&self, id: FileId, file: &File) -> bool {
         let Some(original) = self.catalog.get(id) else { return false };
         let Some(row) = &original.row else { return false };
@@ -169,14 +171,14 @@ impl Follower {
         let (path, compressed, links) =
             (copied.handle.path(), copied.compressed.clone(), copied.links);
         let Some(file) = file else { return };
-        // The last check may have been in the middle of the copying.
+        // At the last check, the copy may have been incomplete.
         let Ok(size) = file.metadata().map(|metadata| metadata.len()) else { return };
         let Ok(Some(end)) = mark_at(&file, size, &key) else { return };
         let pins = self.catalog.get_mut(copy).and_then(|copied| copied.descriptor_pins.take());
         self.stop_following(copy);
         self.catalog.set_place(id, place, birth);
         let Some(tracked) = self.catalog.get_mut(id) else { return };
-        // Neither file is ever appended to.
+        // Nothing is ever appended to the copy of a truncated file, nor to a compressed file.
         let is_complete = matches!(tracked.stage, Stage::AwaitingCopy(_)) || compressed.is_some();
         let moved = tracked.file_key();
         let Some(row) = &mut tracked.row else { return };
@@ -224,7 +226,7 @@ impl Follower {
         self.shared.notify_changes();
     }
 
-    /// A file that was taken for a copy without the end has grown: it is a file of its own.
+    /// A file that was taken for an incomplete copy has grown, so it is a file of its own: it is tracked separately.
     pub fn split_from_grown_copy(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let (Some(file), Some(_)) = (tracked.file(), tracked.place()) else { return };

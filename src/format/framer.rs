@@ -1,4 +1,5 @@
-//! Splits bytes into records: lines, joining, size limits, cuts. Pure; used by the engine, the screen and `parse`.
+//! Splits bytes into records: finds lines, joins those of one record, applies size limits and cuts. Pure; used by the
+//! engine, the screen and `parse`.
 //!
 //! Promise: the bounds of records depend only on the bytes from a record's beginning on, the format and the cuts. So
 //! reading can start at any record, and reading twice gives the same records. Every byte belongs to exactly one record;
@@ -51,7 +52,7 @@ pub struct Framed {
 }
 
 impl Framed {
-    /// After this many misfits in a row the format is detected again.
+    /// After this many misfits in a row, the format is detected again.
     pub const VOTE_AGAIN: u32 = 200;
 
     /// Misfits in a row, including `before` of them before this buffer: for streams that deliver only a few records at
@@ -124,8 +125,8 @@ impl Framer {
         pass.framed
     }
 
-    /// The first line is longer than the limit, and its end is not in the file's `bytes`, which begin at `offset`: keep
-    /// its beginning, skip the rest, and create its record with [`Framer::truncated`].
+    /// Whether the first line of the file's `bytes`, which begin at `offset`, is longer than the limit and does not end
+    /// in them. Then keep its beginning, skip the rest, and create its record with [`Framer::truncated`].
     pub fn is_overlong(&self, bytes: &[u8], offset: u64) -> bool {
         // The byte after the limit may be the CR of a line end.
         bytes.len() > self.kept() + 1 && self.encoding.line_end(bytes, offset).is_none()
@@ -197,7 +198,7 @@ pub fn first_begin(format: &dyn Format, bytes: &[u8], aligned: bool) -> Option<u
     None
 }
 
-/// The record that is being read.
+/// The record whose end has not been found yet.
 #[derive(Clone, Copy)]
 struct Open {
     start: usize,
@@ -217,6 +218,7 @@ enum Kind {
     Misfit,
 }
 
+/// One call of [`Framer::frame`].
 struct Pass<'a> {
     format: &'a dyn Format,
     joins: Joins,
@@ -245,7 +247,7 @@ impl<'a> Pass<'a> {
                 continue;
             }
             let Some((next, finished)) = self.line_end(at, end) else {
-                // Whatever follows in the line, it is too long for the record before it.
+                // Whatever follows in this line, it is too long to belong to the record before it.
                 if self.open.is_some_and(|open| self.bytes.len() - open.start > self.max_length + 1)
                 {
                     self.close(at);

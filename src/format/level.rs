@@ -1,16 +1,16 @@
-//! Parses level words and numbers as logs write them.
+//! Parses levels as logs write them: words, letters and numbers.
 //!
 //! Callers use this only where a level belongs. A level must be the whole word, so that "terror" and "errorCode" are
 //! not levels.
 
 use crate::event::Level;
 
-/// The level that this whole word names, in any case. `INFO+2` and `DEBUG4` count as the word.
+/// The level that this whole word names, in upper or lower case; a number after it is ignored (`INFO+2`, `DEBUG4`).
 pub fn word(text: &[u8]) -> Option<Level> {
     if text.is_empty() || text.len() > 14 {
         return None;
     }
-    plain_word(text).or_else(|| plain_word(without_step(text)))
+    plain_word(text).or_else(|| plain_word(without_number(text)))
 }
 
 fn plain_word(text: &[u8]) -> Option<Level> {
@@ -65,8 +65,8 @@ const WORDS: [(&str, Level); 37] = [
     ("pnc", Level::Fatal),
 ];
 
-/// Removes the step from `INFO+2` (slog) and `DEBUG4` (OpenTelemetry).
-fn without_step(text: &[u8]) -> &[u8] {
+/// Removes the number from `INFO+2` (slog) and `DEBUG4` (OpenTelemetry).
+fn without_number(text: &[u8]) -> &[u8] {
     let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 || digits > 2 {
         return text;

@@ -1,10 +1,10 @@
-//! Shared by both syslog formats: the priority, and the level in the message.
+//! Parses the parts that both syslog formats have: priority, octet count, and the level in the message.
 
 use super::json::Json;
 use super::{Context, Format, header, level};
 use crate::event::Level;
 
-/// `<PRI>` at the beginning: facility × 8 + severity, and its length.
+/// `<PRI>` at the beginning: its value (facility × 8 + severity), and its length in bytes.
 pub fn priority(text: &[u8]) -> Option<(u32, usize)> {
     let rest = text.strip_prefix(b"<")?;
     let digits = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
@@ -15,7 +15,7 @@ pub fn priority(text: &[u8]) -> Option<(u32, usize)> {
     (value < 192).then_some((value, digits + 2))
 }
 
-/// Length of the octet count of RFC 6587 at the beginning; 0 if there is none.
+/// Length in bytes of the octet count of RFC 6587 at the beginning, with the space after it; 0 if there is none.
 pub fn octet_count(text: &[u8]) -> usize {
     let digits = text.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
     match text.get(digits..) {
@@ -24,11 +24,12 @@ pub fn octet_count(text: &[u8]) -> usize {
     }
 }
 
+/// The level of this priority.
 pub fn severity(priority: Option<u32>) -> Option<Level> {
     level::syslog(u64::from(priority? % 8))
 }
 
-/// The names of RFC 5424, table 1.
+/// Short name of the facility of this priority (RFC 5424, table 1).
 pub fn facility(priority: u32) -> &'static str {
     const NAMES: [&str; 24] = [
         "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",

@@ -14,6 +14,7 @@ use crate::event::Level;
 
 /// Number of past lines at the start of each log, so that there is something to scroll.
 const PAST_LINES: u32 = 240;
+/// Time between two past lines.
 const PAST_STEP: Duration = Duration::from_millis(1250);
 /// Time between two bursts; the logs take turns.
 const BURST_EVERY: Duration = Duration::from_secs(20);
@@ -105,6 +106,7 @@ struct Log {
     profile: Profile,
     generator: Generator,
     output: Output,
+    /// Mean time between two lines.
     mean: Duration,
     /// When the next line is due, since the start of the demo.
     next: Duration,
@@ -135,7 +137,7 @@ impl Log {
         }
     }
 
-    /// Writes lines for the minutes before now, without fatal ones.
+    /// Writes lines with times in the last minutes, none of them fatal.
     fn write_past(
         &mut self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! `logwarden generate`: writes one profile to one target, at a rate or as fast as possible.
+//! `logwarden generate`: writes lines of one profile to one target, at a given rate or as fast as possible.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::generator::{Generator, Line};
 use super::output::{GenerateError, Output, Target};
 use crate::base::{Clock, Timestamp};
 
-/// Number of lines without a given count and rate.
+/// Number of lines if neither a count nor a rate is given.
 const DEFAULT_COUNT: u64 = 1000;
 /// Longest sleep without checking whether to stop.
 const MAX_SLEEP: Duration = Duration::from_millis(20);
-/// Time between the pieces of a line.
+/// Time between two pieces of a line, if a rate is given.
 const BETWEEN_PIECES: Duration = Duration::from_millis(2);
-/// Mean time between two lines without a rate.
+/// Mean time between the timestamps of two lines if no rate is given.
 const STEP: Duration = Duration::from_millis(700);
 /// The same for `sre`, which writes one file per month.
 const LONG_STEP: Duration = Duration::from_secs(3600);
@@ -57,7 +57,7 @@ impl Options {
     }
 }
 
-/// Blocking. Returns the number of written lines. A closed standard output ends it without an error.
+/// Writes the lines and returns their number. Blocking. A closed standard output ends it without an error.
 pub fn run(
     options: &Options,
     clock: &dyn Clock,
@@ -94,6 +94,7 @@ pub fn run(
     Ok(written)
 }
 
+/// `false`: standard output is closed.
 fn write_line(
     output: &mut Output,
     generator: &mut Generator,
@@ -127,7 +128,7 @@ fn piece_lengths(length: usize, generator: &mut Generator) -> [usize; 2] {
 enum Times {
     /// The time at which each line is written.
     Live,
-    /// The next time, and the mean step.
+    /// The time of the next line, and the mean time between two lines.
     Stepped(Timestamp, Duration),
 }
 

@@ -1,4 +1,5 @@
-//! Encodes the bytes of tokens, tags and pseudonyms: base64url without padding (RFC 4648, section 5).
+//! Base64url without padding (RFC 4648, section 5), the encoding of tokens, tags and pseudonyms: encodes bytes, and
+//! measures encoded text.
 
 use base64_simd::URL_SAFE_NO_PAD;
 

@@ -4,9 +4,10 @@
 
 use memchr::memchr;
 
+/// A text whose JSON escapes are decoded.
 pub(super) struct Unescaped {
     pub text: String,
-    /// Per byte of `text`, and for its end: where its character starts in the original.
+    /// For each byte of `text`, and for its end: where its character starts in the original.
     origins: Vec<usize>,
 }
 
@@ -16,7 +17,8 @@ impl Unescaped {
         Self::read(text, |at| at)
     }
 
-    /// Decodes the decoded text once more; origins still refer to the first text.
+    /// Decodes the decoded text once more, for JSON inside JSON; origins still refer to the original text. `None`: it
+    /// has no escapes.
     pub fn unescape_again(&self) -> Option<Unescaped> {
         Self::read(&self.text, |at| self.origins[at])
     }
@@ -26,7 +28,7 @@ impl Unescaped {
         self.origins[at]
     }
 
-    /// The character at `at` is not an escape in the original.
+    /// Whether the character at `at` is not an escape in the original.
     pub fn is_plain(&self, at: usize) -> bool {
         let length = self.text[at..].chars().next().map_or(0, char::len_utf8);
         self.origins[at + length] - self.origins[at] == length
@@ -76,7 +78,7 @@ fn escape(text: &str) -> Option<(char, usize)> {
     Some((letter, length))
 }
 
-/// `\u00e9`, in upper or lower case.
+/// The UTF-16 code unit of an escape such as `\u00e9`, in upper or lower case.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let all_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

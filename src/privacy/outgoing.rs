@@ -1,4 +1,4 @@
-//! [`Outgoing`], an event with the privacy policy applied: the only form that a sink, a mail or an export accepts.
+//! [`Outgoing`]: an event with the privacy policy applied, the only form that a sink, a mail or an export accepts.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::base::Timestamp;
 use crate::event::{Event, EventId, Flags, GenerationId, Level, Value, document};
 use crate::query::Subject;
 
-/// Fields are private: only [`protect`], [`shown`] and [`stored`] create one.
+/// An event with the policy applied. Its fields are private: only [`protect`], [`shown`] and [`stored`] create one.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     /// A hash of the whole record, computed once.
@@ -38,18 +38,19 @@ pub struct Outgoing<'a> {
     pub(super) unprotected: u32,
 }
 
-/// Applies the policy to an event. Fails if a required key is not available: then nothing of the event leaves.
+/// Applies the policy to an event for a sink: seals values. Fails if a required key is not available: then nothing of
+/// the event leaves.
 pub fn protect<'a>(policy: &Policy, event: Event<'a>) -> Result<Outgoing<'a>, KeyError> {
     protect_with(policy, policy.sealer(), event)
 }
 
-/// For readers who may read the log itself: hidden values become `[sealed]`, and no key is needed.
+/// Applies the policy without keys, for people who may read the log itself: values to be hidden become `[sealed]`.
 pub fn shown<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     protect_with(policy, None, event).expect("without a sealer no key is needed")
 }
 
-/// The name of a value in alerts: for a sealed value its tag, so that equal values have equal aliases within a month,
-/// also in a field that is not sealed. `None`: the value itself.
+/// The text shown in alerts for a value of the event that is sealed or contains a sealed value: with tags or
+/// pseudonyms, so that equal values have equal aliases within a month. `None`: the value itself may be shown.
 pub fn alias(policy: &Policy, event: &Event<'_>, path: &str, value: &str) -> Option<String> {
     let mut event_sealer =
         EventSealer::new(policy, policy.sealer(), &event.batch.path, day_of(event));
@@ -97,7 +98,7 @@ fn is_cut_off(event: &Event<'_>, message: Option<&str>) -> bool {
     !word.is_empty() && message.is_some_and(|message| message.ends_with(word))
 }
 
-/// All parts of the event before anything is sealed.
+/// The event as an [`Outgoing`] in which nothing is sealed yet.
 fn unprotected_copy<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     let parts = document::parts(event);
     let (record, generation) = (event.record, &event.batch.generation);
@@ -123,7 +124,7 @@ fn unprotected_copy<'a>(policy: &Policy, event: Event<'a>) -> Outgoing<'a> {
     }
 }
 
-/// Properties of an event that its document does not contain.
+/// Properties of a stored event that its document does not contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub generation: GenerationId,
@@ -159,6 +160,7 @@ pub fn stored<'a>(document: &'a str, origin: Origin) -> Result<Outgoing<'a>, Sto
     })
 }
 
+/// Why a stored document cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
     #[error("not an event document")]
@@ -213,7 +215,7 @@ impl Outgoing<'_> {
         self.day
     }
 
-    /// When it was first seen: `event.created`.
+    /// When its bytes were first seen: `event.created`.
     pub fn seen(&self) -> Timestamp {
         self.seen
     }

@@ -20,7 +20,7 @@ pub(super) const MESSAGE: &str = "message";
 const TOKEN_ROOM: usize = 128;
 const TAG_ROOM: usize = 32;
 
-/// Keys are loaded with the first value; most events have none.
+/// Seals the values of one event. Keys are loaded when the first value is sealed: most events have no such value.
 pub(super) struct EventSealer<'e> {
     policy: &'e Policy,
     /// `None`: values become `[sealed]` and cannot be decrypted.
@@ -29,7 +29,7 @@ pub(super) struct EventSealer<'e> {
     day: i32,
     month: Option<Month>,
     replacements: Replacements<'e>,
-    /// Values that are already known get no further tag.
+    /// See [`EventSealer::tag_new_values_only`].
     new_only: bool,
     failed: Option<KeyError>,
     /// Number of values too short to be replaced in other texts; see [`is_short`].
@@ -65,7 +65,7 @@ impl<'e> EventSealer<'e> {
         self.unprotected
     }
 
-    /// From now on, values that are already known get no tag.
+    /// Ends the tagging of values that are already known; new ones still get tags.
     pub(super) fn tag_new_values_only(&mut self) {
         self.new_only = true;
     }
@@ -78,7 +78,7 @@ impl<'e> EventSealer<'e> {
         }
     }
 
-    /// Replaces values by their aliases: tags instead of tokens, `[sealed]` if a key is missing.
+    /// A replacer that puts aliases in the place of values: tags instead of tokens, `[sealed]` if a key is missing.
     pub(super) fn aliases(&self) -> WordReplacer<'_> {
         self.replacements
             .words_by(|replacement| replacement.tag.as_ref().unwrap_or(&replacement.text))
@@ -99,14 +99,14 @@ impl<'e> EventSealer<'e> {
         self.replacements.tag(found)
     }
 
-    /// The value is inside a text: its tag is added beside the fields.
+    /// Records that the value was found inside a text: its tag is added to the event in a field of its own.
     pub(super) fn note_tag(&mut self, name: &str, found: ReplacementId) {
         if let Some(tag) = self.tag(found).map(str::to_owned) {
             self.replacements.note_tag(tag_name(name), tag);
         }
     }
 
-    /// The whole field is replaced.
+    /// Records that the whole field is replaced.
     pub(super) fn note_field(&mut self, field: usize, found: ReplacementId) {
         self.replacements.note_field(field, found);
     }
@@ -144,7 +144,7 @@ impl<'e> EventSealer<'e> {
         self.replacement(Treatment::Seal(MESSAGE), text).0
     }
 
-    /// The end of the last token in `text`.
+    /// Where the last token in `text` ends.
     pub(super) fn end_of_last_token(&self, text: &str) -> usize {
         self.replacements.end_of_last_token(text)
     }

@@ -1,6 +1,5 @@
-//! Checks the worked example of `docs/PRIVACY.md` (key, token, tag, addresses) against the code.
-//!
-//! The page must be sufficient to write a decryptor.
+//! Tests that the worked example of `docs/PRIVACY.md` (key, token, tag, addresses) agrees with the code: the page must
+//! be sufficient to write a decryptor.
 
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
-//! Parses a query to its tree: recursive descent over characters, bounded in length and depth.
+//! Parses a query into an expression tree: recursive descent over characters, bounded in length and depth.
 //!
 //! Precedence: `or` < `and` < `not`/`-`; adjacent words are *and*; `field:(a b)` is *or*.
 
 use super::lexer::{Comparison, Scanner, Word};
 use super::{Expr, FieldName, ParseContext, QueryError, term};
 
-/// Longest query, in characters.
+/// Maximum length of a query, in characters.
 pub const LONGEST_QUERY: usize = 4096;
-/// Deepest nesting of parentheses and `not`.
+/// Maximum depth of nested parentheses and `not`.
 pub const DEEPEST_QUERY: usize = 50;
 
 const OPERAND: &str = "a word, a \"phrase\", field:value or (";
@@ -169,6 +169,7 @@ impl Parser<'_> {
         Err(self.scanner.error(problem))
     }
 
+    /// Reads one level deeper; an error at the maximum depth.
     fn deeper<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, QueryError>,

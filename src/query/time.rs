@@ -1,7 +1,7 @@
 //! Parses times as people write them: `2024-05-01`, `2024-05-01T10:00`, `10:30`, `-15m`, `now`.
 //!
-//! A time is a span as long as its last unit: `time:2024-05-01` is the whole day, `time<=2024-05-01` includes it. Times
-//! without a time zone are in that of the context.
+//! A written time stands for a span as long as its last unit: `time:2024-05-01` is the whole day, `time<=2024-05-01`
+//! includes it. Times without a time zone are in that of the context.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub type TimeSpan = (Timestamp, Timestamp);
 
 const EXPECTED: &str = "expected a time, as in 2024-05-01, 2024-05-01T10:00:00Z, 10:30 or -15m";
 
-/// Parses one time. The error text names the expected forms.
+/// Parses one time. The error lists the expected forms.
 pub fn parse_time(text: &str, context: &ParseContext) -> Result<TimeSpan, String> {
     if let Some(ago) = text.strip_prefix('-').or_else(|| text.strip_prefix("now-")) {
         let ago = parse_duration(ago).map_err(|_| EXPECTED.to_owned())?;

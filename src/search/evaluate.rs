@@ -1,4 +1,4 @@
-//! Evaluates a plan on one segment of the archive.
+//! Evaluates a query plan on one segment of the archive.
 //!
 //! *And*, *or* and *not* are implemented here, with one bit per document: in tantivy 0.27, intersections of phrases and
 //! unions sometimes violate their contract (panic in debug builds, wrong results in release builds).
@@ -15,7 +15,7 @@ use crate::base::Timestamp;
 use crate::privacy::Document;
 use crate::query::Expr;
 
-/// Cached uncompressed blocks of documents; candidates are read in storage order.
+/// Number of uncompressed document blocks that are cached; candidates are read in storage order.
 const BLOCKS: usize = 2;
 
 /// The documents that match; deleted documents are excluded.
@@ -133,6 +133,7 @@ fn documents_of_tantivy_query(
     Ok(documents)
 }
 
+/// Removes the candidates whose documents do not match the query.
 fn verify(
     query: &Expr,
     reader: &SegmentReader,

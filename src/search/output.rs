@@ -21,6 +21,7 @@ pub enum Form {
     Csv,
 }
 
+/// Writes results in one of the forms.
 #[derive(Debug)]
 pub struct Output<W> {
     out: W,
@@ -37,7 +38,7 @@ const FAINT: &str = "\x1b[2m";
 const HIGHLIGHT: &str = "\x1b[1;7m";
 
 impl<W: Write> Output<W> {
-    /// In coloured text, the words of `query` are highlighted.
+    /// Writes the header, if the form has one. In coloured text, the words of `query` are highlighted.
     pub fn new(out: W, form: Form, query: &Expr) -> io::Result<Self> {
         let (highlighted, line) = (Vec::new(), String::new());
         let mut output = Output { out, form, on_terminal: false, highlighted, line };
@@ -126,7 +127,7 @@ impl<W: Write> Output<W> {
         }
         let mut written = 0;
         for run in runs(&safe) {
-            if self.highlighted.iter().any(|token| is(token, &run)) {
+            if self.highlighted.iter().any(|token| is_match(token, &run)) {
                 let end = run.at + run.text.len();
                 self.line.extend([&safe[written..run.at], HIGHLIGHT, run.text, RESET]);
                 written = end;
@@ -177,14 +178,14 @@ fn fields_json(document: &Document<'_>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-fn is(token: &Token, run: &crate::query::token::Run<'_>) -> bool {
+fn is_match(token: &Token, run: &crate::query::token::Run<'_>) -> bool {
     match token {
         Token::Exact(text) => run.folded().eq(text.chars()),
         Token::Wildcard(pattern) => pattern.matches(run.folded()),
     }
 }
 
-/// Collects the words that matches contain, not the excluded ones.
+/// Collects the words that matching events may contain, not the excluded ones.
 fn collect_words(query: &Expr, words: &mut Vec<Token>) {
     match query {
         Expr::Words(tokens) => words.extend(tokens.iter().cloned()),

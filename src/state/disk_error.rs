@@ -1,4 +1,4 @@
-//! Errors of reading and writing the database.
+//! Errors when the database is read or written.
 
 use std::io;
 
@@ -11,7 +11,7 @@ pub(super) enum DiskError {
     /// The content of the file is not what was written.
     #[error("the state file is damaged: {0}")]
     Damaged(String),
-    #[error("the state file is of version {0}")]
+    #[error("the state file has format version {0}, which this version does not know")]
     Newer(u32),
     #[error("the state file is missing")]
     Missing,

@@ -14,14 +14,15 @@ pub(super) struct Memory {
     pub uncheckpointed: Changes,
     /// Rows that are not in the journal yet.
     pub dirty: Dirty,
-    /// Invariant: every row that is in the journal and not in the database. It may be dirty again.
+    /// Invariant: exactly the rows that are in the journal and not in the database. Some may be dirty again.
     journaled: Dirty,
     /// Number of puts so far.
     pub put: u64,
     /// Invariant: every put up to this one is durable.
     pub durable: u64,
+    /// A commit is running.
     pub committing: bool,
-    /// Of the last record or checkpoint for which rows were taken. `rows` contains all changes before it.
+    /// The number of the last record or checkpoint for which rows were taken. `rows` contains all changes before it.
     pub number: u64,
 }
 
@@ -38,11 +39,12 @@ pub(super) struct Batch {
 }
 
 impl Memory {
-    /// All rows are durable; `number` is that of the last record or checkpoint.
+    /// The rows as read at the start, all of them durable; `number` is that of the last record or checkpoint.
     pub fn durable(rows: Rows, number: u64) -> Self {
         Memory { rows, number, ..Memory::default() }
     }
 
+    /// Notes that the row was changed.
     pub fn mark_dirty(&mut self, name: RowName) {
         self.dirty.insert(name);
         self.put += 1;
@@ -57,13 +59,14 @@ impl Memory {
         !self.journaled.is_empty()
     }
 
-    /// The next record: for [`Self::recorded`] or [`Self::put_back`]. Its number is used only once, written or not.
+    /// Takes all dirty rows for the next record; then call [`Self::recorded`] or [`Self::put_back`]. The record's
+    /// number is used only once, written or not.
     pub fn take_for_record(&mut self) -> Batch {
         let dirty = std::mem::take(&mut self.dirty);
         self.batch(dirty, Dirty::new())
     }
 
-    /// All rows that the database does not have: for [`Self::checkpointed`] or [`Self::put_back`].
+    /// Takes all rows that the database does not have; then call [`Self::checkpointed`] or [`Self::put_back`].
     pub fn take_for_checkpoint(&mut self) -> Batch {
         let dirty = std::mem::take(&mut self.dirty);
         let journaled = std::mem::take(&mut self.journaled);
@@ -80,13 +83,13 @@ impl Memory {
         Batch { number: self.number, upto: self.put, changes, dirty, journaled }
     }
 
-    /// The batch is in the journal.
+    /// Notes that the batch is in the journal, and durable.
     pub fn recorded(&mut self, batch: Batch) {
         self.durable = batch.upto;
         self.journaled.extend(batch.dirty);
     }
 
-    /// The batch is in the database.
+    /// Notes that the batch is in the database, and durable.
     pub fn checkpointed(&mut self, batch: Batch) {
         self.durable = batch.upto;
         // Rows that were put meanwhile are dirty again.
@@ -94,7 +97,7 @@ impl Memory {
             .retain(|name, _| !batch.changes.contains_key(name) || self.dirty.contains(name));
     }
 
-    /// The batch could not be written.
+    /// Marks the rows of a batch again that could not be written.
     pub fn put_back(&mut self, batch: Batch) {
         self.dirty.extend(batch.dirty);
         self.journaled.extend(batch.journaled);
@@ -107,7 +110,7 @@ impl Memory {
         everything
     }
 
-    /// In the order of the encoded keys.
+    /// The rows of this range that are not in the database yet, in the order of their encoded keys; `None`: removed.
     pub fn uncheckpointed_in(&self, range: &NameRange) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         let first = RowName { table: range.table.into(), key: range.first().to_vec() };
         let names =

@@ -1,4 +1,5 @@
-//! Replays the journal at a start: the changes that it adds to the database or snapshot, or why it is not used.
+//! Replays the journal at a start: finds the changes that it adds to the database or snapshot, or why it cannot be
+//! used.
 
 use std::io;
 
@@ -6,28 +7,30 @@ use super::journal::record::{self, Salt};
 use super::journal::{Journal, JournalPosition};
 use super::tables::Changes;
 
-/// The result of reading the journal after these rows.
+/// The changes that the journal adds to the rows of the database or snapshot (the base).
 #[derive(Debug, PartialEq)]
 pub(super) struct Replay {
     /// The newest version of each row.
     pub changes: Changes,
-    /// The number of the last record that is included.
+    /// The number of the last record that is included in the base or the changes.
     pub last: u64,
     pub check: JournalCheck,
 }
 
+/// Whether the journal continues the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JournalCheck {
     Intact,
     Missing,
     /// Its first bytes are those of another journal, or not of a journal.
     Foreign,
-    /// It follows a later checkpoint: records between the rows and its own records are missing.
+    /// It continues a later checkpoint: the records between the base and its own records are missing.
     Later,
     /// Records after `changes` cannot be used, because a record before them is damaged.
     Damaged,
 }
 
+/// Reads the journal. `base`: the journal position that is stored with the rows.
 pub(super) fn replay(journal: &Journal, base: &JournalPosition) -> io::Result<Replay> {
     Ok(match journal.bytes()? {
         Some(bytes) => read(&bytes, base),
@@ -35,6 +38,7 @@ pub(super) fn replay(journal: &Journal, base: &JournalPosition) -> io::Result<Re
     })
 }
 
+/// As [`replay`], from the bytes of the journal.
 pub(super) fn read(bytes: &[u8], base: &JournalPosition) -> Replay {
     let content = record::read(bytes, base.salt, base.through);
     let has_head = record::salt_of(bytes) == Some(base.salt);

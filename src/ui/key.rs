@@ -1,4 +1,5 @@
-//! A key press and its readable name: `j`, `space`, `ctrl-d`, `pgup`, `shift-tab`.
+//! [`Key`]: a key press with its modifiers, and its name in the key map and help: `j`, `space`, `ctrl-d`, `pgup`,
+//! `shift-tab`.
 
 use std::fmt;
 use std::str::FromStr;

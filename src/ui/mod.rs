@@ -53,7 +53,7 @@ pub use theme::Palette;
 pub trait Files: Send + Sync {
     /// All files, in the order in which they are listed.
     fn files(&self) -> Vec<Arc<FileHandle>>;
-    /// Notified whenever a file grows, appears or ends.
+    /// A subscription that is notified whenever a file grows, appears or ends.
     fn changes(&self) -> Changes;
     /// Supervisor of the threads of the screen.
     fn supervisor(&self) -> Supervisor {
@@ -86,6 +86,7 @@ pub struct Ui<F> {
     pub stop: CancellationToken,
 }
 
+/// The settings of the screen.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Shown before the engine's state in the header.
@@ -125,7 +126,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Defaults from the environment: `NO_COLOR`, the locale, the time zone.
+    /// The defaults of this environment: `NO_COLOR`, the locale, the time zone.
     pub fn from_environment() -> Self {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);

@@ -93,12 +93,16 @@ pub struct FileEntry {
     pub size: u64,
     /// End offset of the last complete record.
     pub complete: u64,
+    /// Bytes that were lost.
     pub lost: u64,
+    /// Counted records per level.
     pub counts: LevelCounts,
+    /// Bytes of the counted records.
     pub counted_bytes: u64,
     pub format: Option<&'static str>,
     pub state: FileState,
     pub last_growth: Timestamp,
+    /// Hidden by the operator.
     pub hidden: bool,
     pub problem: Option<String>,
     pub zone: TimeZone,
@@ -134,7 +138,7 @@ pub struct State {
     pub messages: Messages,
     /// The selected entry of each list: files, thresholds, shipping.
     pub selected: [usize; 3],
-    /// Ctrl-C was the last key: pressed again, it quits.
+    /// Ctrl-C was the last command: pressed again, it quits.
     pub cancelled_once: bool,
     pub exit: Option<Exit>,
 }
@@ -161,7 +165,7 @@ impl State {
         }
     }
 
-    /// Shows the answer to a key.
+    /// Shows a message in answer to a key.
     pub fn answer(&mut self, level: Level, text: impl Into<String>) {
         self.messages.answer(level, text.into(), self.now);
     }
@@ -182,7 +186,7 @@ impl State {
         self.status.sinks.iter().any(|sink| is_chosen(&sink.name) && sink.paused_by.is_some())
     }
 
-    /// Whether a countdown or an age is shown, which changes with time.
+    /// Whether a countdown or an age is shown, so that the screen changes with time alone.
     pub fn is_ticking(&self) -> bool {
         let ticks = |sink: &SinkStatus| {
             matches!(sink.state, SinkState::BackingOff { .. }) || sink.oldest_waiting.is_some()
@@ -190,6 +194,7 @@ impl State {
         self.status.sinks.iter().any(ticks)
     }
 
+    /// Whether the retry command would have an effect: a sink is backing off or blocked.
     pub fn has_retryable_sink(&self) -> bool {
         let is_retryable = |state: &SinkState| {
             matches!(state, SinkState::BackingOff { .. } | SinkState::Blocked { .. })
@@ -214,7 +219,7 @@ impl State {
         Some(Cursor { generation: file.generation?, offset: position.offset })
     }
 
-    /// Counted records per level, over all files.
+    /// Number of counted records of each level, in all files.
     pub fn totals(&self) -> LevelCounts {
         let mut totals = LevelCounts::default();
         for file in &self.files {
@@ -225,7 +230,7 @@ impl State {
         totals
     }
 
-    /// Bytes of complete records of a file below the last visible row.
+    /// Bytes of complete records of one file below the last visible row; 0 if the file is hidden.
     pub fn bytes_below(&self, slot: usize) -> u64 {
         let file = &self.files[slot];
         let offset = self.stream.offsets_below().get(slot).copied().unwrap_or(0);

@@ -17,6 +17,7 @@ use crate::base::bytes;
 use crate::event::status::new_notices;
 use crate::event::{Command, Level};
 
+/// Applies one action to the state; returns what the caller has to do.
 pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
@@ -120,7 +121,8 @@ fn run(state: &mut State, verb: Verb, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Closes one thing: overlay, running search, message, search pattern, focus. `false` if nothing is left to close.
+/// Closes the first of these that is open: overlay, running search, message (only with Esc), search pattern, a pane
+/// other than streams. `false` if none is open.
 fn back(state: &mut State, verb: Verb) -> bool {
     if close_overlay(state) || state.stream.running_search.take().is_some() {
         return true;
@@ -219,6 +221,7 @@ fn move_in_list(state: &mut State, list: usize, length: usize, verb: Verb) {
     *selected = moved_index(*selected, verb).min(length.saturating_sub(1));
 }
 
+/// The index in a list or overlay after a movement; it may be beyond the end.
 fn moved_index(index: usize, verb: Verb) -> usize {
     match verb {
         Verb::Down => index + 1,

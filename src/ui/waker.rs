@@ -1,4 +1,5 @@
-//! Wakes the screen's poll(2) when the log, the status or the window size changes, and to stop or suspend it.
+//! Wakes the screen, which waits in poll(2), when the log, the status or the window size has changed, and when it is to
+//! stop or be suspended.
 //!
 //! One thread waits for all of these and writes to a pipe. At most one byte is in the pipe, however many changes occur.
 
@@ -20,7 +21,7 @@ use crate::follow::Changes;
 /// Name of this part in failure messages.
 const PART: &str = "wake-ups of the screen";
 
-/// Reasons for a wake-up since the last call, as bits.
+/// The reasons for a wake-up, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WakeReasons(u8);
 
@@ -52,6 +53,7 @@ impl WakeReasons {
     }
 }
 
+/// The screen's end of the pipe. When it is dropped, the thread ends.
 #[derive(Debug)]
 pub struct Waker {
     reasons: Arc<AtomicU8>,
@@ -80,7 +82,7 @@ impl Waker {
             let (shared, status, stop) = (shared.clone(), status.clone(), stop.clone());
             async move {
                 let (sender, changes) = &*shared;
-                // After a panic, changes may have been missed.
+                // At the start, and after a panic: changes may have been missed.
                 sender.send(WakeReasons::LOG | WakeReasons::STATUS);
                 sender.watch(changes, status, stop).await;
             }
@@ -93,7 +95,7 @@ impl Waker {
         Ok(Waker { reasons, pipe, done, thread: Some(thread) })
     }
 
-    /// Returns and clears the reasons since the last call.
+    /// Empties the pipe; returns and clears the reasons since the last call.
     pub fn take(&mut self) -> WakeReasons {
         let mut bytes = [0; 64];
         while matches!(self.pipe.read(&mut bytes), Ok(count) if count > 0) {}
@@ -117,6 +119,7 @@ impl Drop for Waker {
     }
 }
 
+/// The thread's end of the pipe.
 struct WakeSender {
     reasons: Arc<AtomicU8>,
     pipe: UnixStream,
@@ -142,7 +145,7 @@ impl WakeSender {
         loop {
             tokio::select! {
                 () = changes.changed() => {
-                    // The screen checks all files anyway.
+                    // The list of changes is not needed: the screen checks all files.
                     changes.take();
                     self.send(WakeReasons::LOG);
                 }

@@ -1,5 +1,5 @@
-//! Limits the message list when many alerts change at once: the first few per rule are listed individually, the others
-//! as one count a second later. Pure: the time is passed in.
+//! Keeps the message list short when many alerts fire or resolve at once: the first few of a rule are listed
+//! individually, the others as one count a second later. Pure: the time is passed in.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,23 +9,26 @@ use crate::alert::{Change, Transition};
 use crate::base::{bytes, sanitize};
 use crate::event::Level;
 
-/// Individually listed alerts per rule within [`DIGEST_WINDOW`].
+/// Maximum number of individually listed alerts within [`DIGEST_WINDOW`]: per rule, and firing and resolved ones
+/// separately.
 const MAX_INDIVIDUAL: u64 = 5;
-/// The count of the others is listed this long after the first alert.
+/// The count of the others is listed this long after the first alert of a burst.
 pub const DIGEST_WINDOW: Duration = Duration::from_secs(1);
 
+/// The current bursts: by rule, firing (`true`) and resolved alerts separately.
 #[derive(Debug, Default)]
 pub struct Bursts(BTreeMap<(Arc<str>, bool), Burst>);
 
 #[derive(Debug)]
 struct Burst {
-    /// Uptime of the clock.
+    /// As `Clock::uptime`.
     ends: Duration,
+    /// Number of alerts so far, listed or not.
     count: u64,
 }
 
 impl Bursts {
-    /// Whether to list this alert individually.
+    /// Counts this alert and returns whether to list it individually. `now`: the uptime.
     pub fn is_individual(&mut self, transition: &Transition, now: Duration) -> bool {
         let key = (transition.rule.clone(), transition.change == Change::Fired);
         let new = || Burst { ends: now + DIGEST_WINDOW, count: 0 };

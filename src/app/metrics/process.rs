@@ -1,9 +1,9 @@
-//! Resource use of this process, as reported by the system; `None` where it is not available.
+//! Reads the CPU time and memory of this process from `/proc`; `None` where it is not available.
 
 /// The unit of times in `/proc`: USER_HZ, always 100 on Linux, whatever the kernel's own tick rate.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// CPU time of all threads since the start.
+/// CPU time of all threads since the start of the process, in seconds.
 pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The program name in parentheses may contain anything; user and system time are fields 14 and 15.
@@ -12,7 +12,7 @@ pub fn cpu_seconds() -> Option<f64> {
     Some((ticks()? + ticks()?) / TICKS_PER_SECOND)
 }
 
-/// Memory not backed by a file, in bytes.
+/// Resident memory that is not backed by a file, in bytes.
 pub fn anonymous_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;

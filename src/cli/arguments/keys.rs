@@ -9,7 +9,7 @@ use crate::privacy::Month;
 
 pub const EXAMPLES: &str = "Examples:
   logwarden keys list                             all keys and their state
-  logwarden keys check                            verify every key; code 1 if one is unusable
+  logwarden keys check                            verify every key; exit code 1 if one is unusable
   logwarden keys backup /mnt/safe/logwarden-keys  copy them to another keys directory
   logwarden --keys keys keys list                 the keys of another directory
 
@@ -19,7 +19,7 @@ sealed with a lost key can never be decrypted again: keep a backup. See docs/PRI
 
 pub const DECRYPT_EXAMPLES: &str = "Examples:
   logwarden decrypt enc1.AV6_…                    one token
-  logwarden decrypt events.jsonl > clear.jsonl    all tokens of a file; other text is copied
+  logwarden decrypt events.jsonl > plain.jsonl    all tokens of a file; other text is copied
   curl -s es:9200/app/_search | logwarden decrypt -
   logwarden --keys /mnt/safe/logwarden-keys decrypt -
 
@@ -46,13 +46,13 @@ pub enum Keys {
         #[arg(value_parser = month)]
         month: Option<Month>,
     },
-    /// Verify every key and say how to repair it; prints one line each, code 1 if one is unusable
+    /// Verify every key and say how to repair it; one line per key, exit code 1 if one is unusable
     #[command(after_help = "Example:\n  logwarden keys check")]
     Check,
     /// Copy all keys to another directory; never overwrites a file there
     #[command(after_help = "Example:\n  logwarden keys backup /mnt/safe/logwarden-keys")]
     Backup {
-        /// Target directory; can be used with --keys
+        /// Target directory; it can later be given as --keys
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },

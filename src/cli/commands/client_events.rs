@@ -1,5 +1,5 @@
-//! Searches for the events of one client id; shared by `find` and `erase`. The search uses the tags that the id has in
-//! each sealed field under each key.
+//! Searches the archive, the dead letters and the sinks for the events of one client id; shared by `find` and `erase`.
+//! It searches for the tags that the id has in each sealed field under each key.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct ClientSearch {
     pub runtime: Runtime,
 }
 
-/// Event counts per location, with the newest events.
+/// For each location (archive, dead letters, sinks) the number of events, and the newest ones.
 pub struct FoundEvents {
     pub locations: Vec<(String, Tagged)>,
     /// Every location was searched completely.
@@ -47,13 +47,14 @@ impl FoundEvents {
     }
 }
 
-/// A delivery target that can be searched by tag.
+/// A sink whose target can be searched by tag.
 pub struct SinkLocation<'s> {
     pub name: String,
     by_tag: &'s dyn ByTag,
 }
 
 impl ClientSearch {
+    /// Calculates the tags. Keys that cannot be used are reported and counted.
     pub fn of(global: &Global, client: &Client) -> anyhow::Result<ClientSearch> {
         let settings = resolve::settings(global)?;
         let policy = settings.privacy.policy();
@@ -80,7 +81,8 @@ impl ClientSearch {
         Ok(ClientSearch { settings, tags, unusable_keys: all.problems.len(), runtime })
     }
 
-    /// Reports every location that cannot be searched.
+    /// Searches every location and returns its `newest` newest events. A sink that cannot be searched is only reported;
+    /// an archive or a dead letter file that cannot be read is an error.
     pub fn search_all(&self, newest: u16) -> anyhow::Result<FoundEvents> {
         let mut found = FoundEvents { locations: Vec::new(), is_complete: self.unusable_keys == 0 };
         if let Some(archived) = self.in_archive(newest.into())? {
@@ -108,7 +110,7 @@ impl ClientSearch {
         Ok(found)
     }
 
-    /// `None`: no archive exists.
+    /// Searches the archive; `None`: there is none.
     pub fn in_archive(&self, newest: u64) -> anyhow::Result<Option<Tagged>> {
         let reader = match Reader::open(&self.settings.directories.archive) {
             Err(ArchiveError::Missing { .. }) => return Ok(None),
@@ -125,7 +127,7 @@ impl ClientSearch {
         Ok(Some(found))
     }
 
-    /// Events marked as deleted that are still in the archive's files.
+    /// Number of events that are marked as deleted but still in the archive's files.
     pub fn deleted_in_archive(&self) -> anyhow::Result<u64> {
         match Reader::open(&self.settings.directories.archive) {
             Err(ArchiveError::Missing { .. }) => Ok(0),
@@ -138,7 +140,7 @@ impl ClientSearch {
         Ok(Expr::Or(self.tag_fields(reader)?.into_iter().map(field).collect()))
     }
 
-    /// Every tag in every field whose name ends in `tag`, at any depth.
+    /// Each field whose name ends in `tag`, at any depth, with each tag.
     pub fn tag_fields(&self, reader: &Reader) -> anyhow::Result<Vec<(FieldName, String)>> {
         let mut fields = Vec::new();
         for name in reader.snapshot()?.names()? {
@@ -150,12 +152,13 @@ impl ClientSearch {
         Ok(fields)
     }
 
+    /// The dead letters, and the filter for those with one of the tags.
     pub fn dead_letters(&self) -> (DeadLetterDirectory, LetterFilter) {
         let directory = dead_letters::directory(&self.settings, Arc::new(SystemClock::new()));
         (directory, LetterFilter::of_tags(self.tags.clone()))
     }
 
-    /// `None`: no dead letters exist.
+    /// Searches the dead letters; `None`: there are none.
     pub fn in_dead_letters(
         &self,
         newest: usize,
@@ -182,6 +185,7 @@ impl ClientSearch {
         Ok((!files.is_empty()).then_some((tagged, odd)))
     }
 
+    /// The sinks that can be searched by tag.
     pub fn targets(&self) -> impl Iterator<Item = SinkLocation<'_>> {
         self.settings.sinks.iter().filter_map(|sink| {
             let by_tag = sink.kind.by_tag()?;
@@ -195,10 +199,12 @@ impl SinkLocation<'_> {
         search.runtime.block_on(self.by_tag.find(&search.tags, newest))
     }
 
+    /// Why a part of the target was not searched; `None`: all of it was.
     fn passed_over(&self, search: &ClientSearch) -> Option<String> {
         search.runtime.block_on(self.by_tag.passed_over())
     }
 
+    /// Erases the events permanently and returns their number.
     pub fn erase(&self, search: &ClientSearch) -> Result<u64, String> {
         search.runtime.block_on(self.by_tag.erase(&search.tags))
     }

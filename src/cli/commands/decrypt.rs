@@ -50,6 +50,7 @@ fn one(opener: &Decryptor, text: &str, recorder: &mut AuditRecorder) -> anyhow::
     Ok(Exit::Done)
 }
 
+/// Copies the input to standard output with all tokens decrypted.
 fn stream(opener: &Decryptor, path: &Path, audit: Audit) -> anyhow::Result<Exit> {
     let (name, mut input): (_, Box<dyn Read>) = match path.as_os_str() == "-" {
         true => ("standard input".to_owned(), Box::new(io::stdin().lock())),

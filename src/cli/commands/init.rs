@@ -23,6 +23,7 @@ pub fn run(global: &Global, arguments: &Init) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The content of the file, with the given paths.
 fn text(paths: &[PathBuf]) -> anyhow::Result<String> {
     let mut written = Vec::new();
     for path in paths {

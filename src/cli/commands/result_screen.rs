@@ -1,5 +1,5 @@
-//! Shows the results of `search` and `find` on the screen, from a file in a temporary directory. The documents contain
-//! the tokens; each is decrypted only on request, and nothing is shipped.
+//! Shows the results of `search` and `find` on the screen, from a temporary file. Sealed values are in it as tokens,
+//! which are decrypted only on request; nothing is shipped.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,7 +16,7 @@ use crate::cli::exit::{Exit, say};
 use crate::cli::resolve;
 use crate::cli::temporary_directory::TemporaryDirectory;
 
-/// `write` writes the documents, one per line, and returns their number.
+/// Shows the documents that `write` writes, one per line; it returns their number. Without any, no screen is opened.
 pub fn documents(
     global: &Global,
     settings: &Settings,
@@ -35,7 +35,7 @@ pub fn documents(
     let state = directory.path().join("state");
     let mut shown = resolve::temporary(&state, global, &[("found", path)])?;
     (shown.sinks, shown.rules) = (Vec::new(), Vec::new());
-    // Keys, mask and audit log are those of the user's settings.
+    // Keys, mask and audit log come from the user's settings.
     let mut options = screen::options(settings, "logwarden found");
     options.shown = Some("what was found".to_owned());
     let read_settings: ReadSettings =

@@ -1,4 +1,5 @@
-//! `logwarden stats FILE…`: counts lines, events and levels of files, and measures the reading speed.
+//! `logwarden stats FILE…`: prints the format, the time range and the numbers of lines, events and levels of each file,
+//! and the reading speed.
 
 use std::io::Write;
 use std::path::Path;
@@ -52,13 +53,14 @@ struct FileStatistics {
     levels: LevelCounts,
     /// Only from timestamps in the records, not from times assigned to records without one.
     range: Option<(Timestamp, Timestamp)>,
+    /// Highest number of fractional digits of a second.
     precision: u8,
     /// In order of first use; several if the format changes within the file.
     formats: Vec<&'static str>,
     took: Duration,
 }
 
-/// Also returns the error if the file could not be read completely.
+/// Reads a file. If it cannot be read to its end, its statistics so far are returned together with the error.
 fn count(
     path: &Path,
     settings: &Settings,
@@ -159,7 +161,7 @@ impl FileStatistics {
     }
 }
 
-/// Counts line ends, plus one for a last line without. A record truncated at the size limit counts as one line.
+/// The number of lines in all records, counted by line ends. A record truncated at the size limit counts as one line.
 fn lines(batch: &Batch) -> u64 {
     let text = |record: &crate::event::Record| {
         let at = record.at as usize;

@@ -33,7 +33,7 @@ impl Entry {
 }
 
 impl History {
-    /// To be called in the order in which the generations were first seen.
+    /// Adds a generation that has a row in the state. To be called in the order in which they were first seen.
     pub fn add(&mut self, id: GenerationId, identity: &Identity, moved: Option<FileKey>) {
         if let Some(entry) = self.entries.get_mut(&id) {
             // The state has a row for it now.
@@ -46,7 +46,7 @@ impl History {
         }
     }
 
-    /// Adds a generation that a sink's own position names: it can be recognised, and its ordinal is not used again.
+    /// Adds a generation that a sink's own position names, so that it can be recognised and its ordinal is not reused.
     pub fn add_position(&mut self, id: GenerationId, identity: &Identity, mark: Mark, offset: u64) {
         match self.entries.get_mut(&id) {
             None => self.insert(id, identity, Some(mark)),
@@ -66,12 +66,13 @@ impl History {
         }
     }
 
-    /// The furthest byte that sinks knew of at the start. After a kill this may be further than in the state.
+    /// The furthest byte that sinks with their own positions knew of at the start. After a kill this may be further
+    /// than the state knows.
     pub fn sink_end(&self, id: GenerationId) -> u64 {
         self.entries.get(&id).map_or(0, |entry| entry.sinks.0.max(entry.sinks.1.offset))
     }
 
-    /// The furthest position of these sinks.
+    /// The furthest position of sinks that keep their own.
     pub fn sink_offset(&self, id: GenerationId) -> u64 {
         self.entries.get(&id).map_or(0, |entry| entry.sinks.0)
     }
@@ -94,7 +95,7 @@ impl History {
         self.entries.insert(id, entry);
     }
 
-    /// The generation is now in another file.
+    /// Records that the generation is in another file now.
     pub fn move_to(&mut self, id: GenerationId, file: FileKey) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let (before, began) = (entry.file(), entry.identity.file_key());
@@ -121,7 +122,7 @@ impl History {
         self.head_lengths.retain(|_, count| *count > 0);
     }
 
-    /// Generations that this file held last or that began in it, the latest first.
+    /// Generations that were last in this file or that began in it, the latest first.
     pub fn of_file(&self, file: FileKey) -> impl Iterator<Item = GenerationId> + '_ {
         self.by_file.get(&file).into_iter().flatten().rev().copied()
     }
@@ -132,8 +133,8 @@ impl History {
     }
 
     /// As [`History::of_head`], plus generations that were identified by a shorter, incomplete first line because
-    /// nothing was written for long. `hash` gives the hash of the file's first bytes. (No complete line is a prefix of
-    /// another one.)
+    /// nothing was written for a long time. `hash` gives the hash of the file's first bytes. (No complete line is a
+    /// prefix of another one.)
     pub fn of_beginning(
         &self,
         identity: &Identity,

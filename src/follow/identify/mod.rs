@@ -1,7 +1,7 @@
 //! Identifies the generation of each file: gathers evidence, asks one decision table, and carries out the decision.
 //!
-//! Order of the candidates: the file that is already open, the file in which a generation was last seen, a copy, a new
-//! generation.
+//! The possibilities are tried in this order: the generation that was last seen in this file, a generation of which it
+//! is a copy, a new generation.
 
 mod candidates;
 pub(in crate::follow) mod decide;
@@ -27,11 +27,13 @@ use crate::event::status::FileState;
 use crate::event::{FileId, GenerationId, Identity, Level};
 use crate::state::absolute;
 
-/// The action for a file.
+/// What is done with a file that was examined.
 enum Action {
     /// Too early to decide.
     Wait,
+    /// It is compressed.
     Unpack,
+    /// It is not text, but this.
     Binary(&'static str),
     /// It is the file of this generation.
     Same(GenerationId),
@@ -40,7 +42,7 @@ enum Action {
     /// It may be a copy.
     PossibleCopy,
     New(Identity),
-    /// Not to be read.
+    /// It is not to be read.
     Ignore,
 }
 
@@ -66,6 +68,7 @@ impl Follower {
         }
     }
 
+    /// The files that have not been identified yet.
     pub fn undecided_files(&mut self) -> Vec<FileId> {
         let attended = self.catalog.needing_attention();
         let undecided = |id: &FileId| self.catalog.get(*id).is_some_and(Tracked::is_undecided);
@@ -102,7 +105,8 @@ impl Follower {
         identified
     }
 
-    /// Binds files in which generations were last seen, before any file is taken for a copy.
+    /// Identifies the files in which generations were last seen, before any other file is taken for a copy of these
+    /// generations.
     pub fn bind_known(&mut self) {
         for id in self.undecided_files() {
             if !self.catalog.get(id).is_some_and(Tracked::is_fully_unpacked) {
@@ -135,6 +139,7 @@ impl Follower {
         Ok((!head.is_empty()).then_some((file, head)))
     }
 
+    /// Decides about one file, without changing anything.
     fn classify(&self, id: FileId, last_call: bool) -> io::Result<Action> {
         let Some((file, head)) = self.open_head(id)? else { return Ok(Action::Wait) };
         let Some(subject) = self.subject(id, &file, &head) else { return Ok(Action::Wait) };
@@ -148,7 +153,7 @@ impl Follower {
         if let Some(generation) = self.same_file(&subject)? {
             return Ok(Action::Same(generation));
         }
-        // A single line without a line end counts as complete when nothing was written for long.
+        // A single line without a line end counts as complete when nothing was written for a long time.
         let quiet = tracked.quiet_for(self.now()) >= UNFINISHED_LINE_TIMEOUT;
         let is_complete = last_call || tracked.compressed.is_some() || quiet;
         let len = if is_complete { Some(head.final_len()) } else { head.complete_len() };
@@ -177,7 +182,7 @@ impl Follower {
         })
     }
 
-    /// Another file holds more of the same generation, or may do so once it is unpacked.
+    /// Whether another file holds more of the same generation, or may do so once it is unpacked.
     fn has_better_copy(&mut self, id: FileId, generation: GenerationId, is_final: bool) -> bool {
         let size = |follower: &Self, id| follower.catalog.get(id).map_or(0, |tracked| tracked.size);
         let own_size = size(self, id);
@@ -202,6 +207,7 @@ impl Follower {
         Some(Subject { tracked, file, head, key: tracked.file_key()? })
     }
 
+    /// The generation that was last seen in this file, if the file still contains it.
     fn same_file(&self, subject: &Subject<'_>) -> io::Result<Option<GenerationId>> {
         let candidate = self.candidate(subject.tracked, false);
         let evidence = self.evidence_of_file(subject)?;
@@ -209,8 +215,8 @@ impl Follower {
         Ok(same.map(|(generation, _)| *generation))
     }
 
-    /// The file held another generation before, which may continue in a copy. Unknown where inodes are reused and there
-    /// are no birth times.
+    /// Whether the file held another generation before, which may continue in a copy. `false` on file systems without
+    /// birth times, where this cannot be known because inodes are reused.
     fn has_reused_file(&self, subject: &Subject<'_>) -> io::Result<bool> {
         let evidence = self.evidence_of_file(subject)?;
         let other = evidence.iter().any(|(_, evidence)| evidence.content < Content::All);

@@ -1,4 +1,4 @@
-//! The texts of notices about standard input, which has no path to name.
+//! The texts of notices about standard input. They name no path, because it has none.
 
 use std::io;
 
@@ -49,8 +49,8 @@ pub(in crate::follow) fn too_large(held: u64, unread: u64) -> String {
 
 pub(in crate::follow) fn lost(bytes: u64) -> String {
     format!(
-        "{} of standard input are lost: they were read, but could not be written to the intake directory before the \
-         stop",
+        "{} of standard input are lost: they were read, but could not be written to the intake directory before \
+         Logwarden stopped",
         bytes::size(bytes)
     )
 }

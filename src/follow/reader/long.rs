@@ -1,4 +1,5 @@
-//! Reads records larger than a piece: long lines, of which only the beginning is kept, and holes (runs of NUL bytes).
+//! Reads records that are too large to be read in one piece: long lines, of which only the beginning is kept, and holes
+//! (runs of NUL bytes).
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -14,7 +15,7 @@ use crate::follow::types::Read;
 use crate::format;
 
 impl Reader<'_> {
-    /// A hole that is larger than a piece; `None` if there is none, or no bytes follow it yet.
+    /// The record of the hole at `offset`; `None` if there is no hole, or no bytes follow it yet.
     fn large_hole(
         &self,
         file: &File,
@@ -77,7 +78,7 @@ impl Reader<'_> {
         ))
     }
 
-    /// The end of the line at `offset`, and whether the line end is missing there.
+    /// Where the line at `offset` ends, and whether its line end is missing; `None` if the line may still grow.
     fn end_of_line(
         &self,
         file: &File,
@@ -101,7 +102,7 @@ impl Reader<'_> {
         Ok(forced.map(|end| (end, true)))
     }
 
-    /// The offset after the first line end in [from, to).
+    /// The offset behind the first line end in [from, to).
     pub(super) fn scan_line(&self, file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
         let mut from = self.encoding().unit_start(from);
         let mut buffer = vec![0; CHUNK.min(to.saturating_sub(from)) as usize];

@@ -1,11 +1,12 @@
-//! Limits the work of one step, so that the screen reacts to keys in time.
+//! Limits the reading that the screen does in one step, so that it reacts to keys in time.
 
-/// A number of bytes to decode; each examined record costs [`RECORD`] bytes as well.
+/// The number of bytes that may still be decoded in this step; each examined record costs [`RECORD`] bytes more.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     left: u64,
 }
 
+/// The cost of examining one record, in bytes.
 const RECORD: u64 = 64;
 
 impl Budget {

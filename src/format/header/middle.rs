@@ -18,7 +18,7 @@ impl Reader<'_> {
             self.separators();
             let delimited = self.at - before > 1;
             let Some(first) = self.line.get(self.at).copied() else { return };
-            let continue_json = match first {
+            let is_header = match first {
                 b']' | b')' | b'>' if self.open == Some(first) => {
                     self.open = None;
                     self.at += 1;
@@ -36,13 +36,13 @@ impl Reader<'_> {
                 self.after_level();
                 return;
             }
-            if !continue_json {
+            if !is_header {
                 return;
             }
         }
     }
 
-    /// Redis writes one character for the level after `30 May 12:52:42.131`.
+    /// Reads the level as Redis writes it: one character after `30 May 12:52:42.131`.
     fn redis_sign(&mut self) -> bool {
         let Some([b' ', sign, b' ', ..]) = self.line.get(self.at..) else { return false };
         let level = match sign {
@@ -88,7 +88,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `[…]`: a level; otherwise the first bracket is the thread.
+    /// Reads `[…]`: a level, or else the thread if none was read before. `false`: the bracket is not closed.
     fn bracket(&mut self) -> bool {
         let Some(end) = self.bracket_end(self.at) else { return false };
         let inside = self.line[self.at + 1..end].trim_ascii();
@@ -106,7 +106,7 @@ impl Reader<'_> {
         true
     }
 
-    /// A process or thread: `1234`, `205860#205860:`.
+    /// Reads a process or thread: `1234`, `205860#205860:`.
     fn number(&mut self) -> bool {
         let rest = &self.line[self.at..];
         let run = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'#').count();
@@ -123,7 +123,7 @@ impl Reader<'_> {
         true
     }
 
-    /// A level, or a logger's name before it; `false` (and nothing read) if it is neither.
+    /// Reads a level, or a logger's name before it; `false` (and nothing is read) if it is neither.
     fn word(&mut self, delimited: bool, after_number: bool) -> bool {
         let end = self.word_end(self.at);
         let word = &self.line[self.at..end];
@@ -147,7 +147,8 @@ impl Reader<'_> {
         true
     }
 
-    /// A name before the level: only if a level follows, and one of them shows that this is not a sentence.
+    /// Whether this is a logger's name: a level must follow, and the name or the characters around the level must show
+    /// that this is not the beginning of a sentence.
     fn is_logger(&self, name: &[u8], rest: &[u8]) -> bool {
         let gap = rest.iter().take_while(|byte| matches!(byte, b' ' | b'-' | b'|' | b'\t')).count();
         let bracket = usize::from(rest.get(gap) == Some(&b'['));
@@ -166,7 +167,8 @@ impl Reader<'_> {
             )
     }
 
-    /// An upper-case word is accepted as a level; a lower-case word may be the first word of the message.
+    /// The level that the word names. A word in lower case may be the first of the message, so it is a level only if
+    /// the characters around it or the time before it show that.
     fn bare_level(
         &self,
         word: &[u8],

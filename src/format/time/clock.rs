@@ -1,10 +1,11 @@
-//! Parses the time of day, its fraction, and the AM, PM or zone after it.
+//! Parses a time of day with its fraction, and AM, PM or a zone after it.
 
 use super::digits::{digit, two};
 use super::zone::zone;
 use super::{Day, Stamp};
 
-/// The time of day at `at`, with fraction, AM or PM, and zone.
+/// Completes a time whose day was read: parses the time of day at `at`, with fraction, AM or PM, and zone. Returns the
+/// end too.
 pub(super) fn finish(text: &[u8], at: usize, day: Day) -> Option<(Stamp, usize)> {
     let (mut second, nanos, precision, mut end) = clock(text, at)?;
     if let Some([b' ', half, b'M' | b'm', ..]) = text.get(end..)
@@ -48,7 +49,7 @@ pub fn clock(text: &[u8], at: usize) -> Option<(u32, u32, u8, usize)> {
     Some((seconds(hour, minute, second)?, nanos, precision, end))
 }
 
-/// A fraction of a second, if there is one at `at`: nanoseconds, precision, end.
+/// A fraction of a second, if there is one at `at`: nanoseconds, precision (3, 6 or 9 digits), end.
 #[inline]
 pub(super) fn fraction(text: &[u8], at: usize) -> (u32, u8, usize) {
     if !matches!(text.get(at), Some(b'.' | b',' | b':')) {
@@ -68,6 +69,7 @@ pub(super) fn fraction(text: &[u8], at: usize) -> (u32, u8, usize) {
     }
 }
 
+/// The second of the day; `None` if it is not a time. Second 60 is a leap second.
 #[inline]
 pub(super) fn seconds(hour: u32, minute: u32, second: u32) -> Option<u32> {
     (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)

@@ -18,9 +18,10 @@ use crate::base::Timestamp;
 use crate::privacy::derive::derive;
 
 const PREFIX: &str = "lwkey1.";
+/// The kind of a file that contains the key itself.
 const PLAIN: u8 = 0;
 const LENGTH: usize = 1 + 2 + 8 + 8 + 32 + 4;
-/// Longest key file, in bytes.
+/// Maximum size of a key file, in bytes.
 pub(super) const LONGEST: u64 = 256;
 
 /// Identifies a key; reveals nothing about it.
@@ -49,7 +50,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// The master key of one slot. Its memory is overwritten on drop.
+/// The master key of one slot (a month, and the number of its key). Its memory is overwritten on drop.
 pub struct MonthKey {
     slot: Slot,
     id: KeyId,
@@ -105,7 +106,8 @@ impl MonthKey {
         line
     }
 
-    /// Parses the content of a key file; the month comes from the content, not from the file name.
+    /// Parses the content of a key file. The month of `slot` is replaced by that of the content: file names may be
+    /// wrong.
     pub(super) fn read(text: &[u8], slot: Slot) -> Result<MonthKey, KeyFileError> {
         let line = text.strip_suffix(b"\n").unwrap_or(text);
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -1,9 +1,9 @@
-//! The keys directory: one 32-byte master key per month, each in a text file of its own.
+//! The keys directory: 32-byte master keys, one per month (several after a rotation), each in a text file of its own.
 //!
 //! Promises: a key that is returned for sealing is durable under its final name, and its id is in the list of used
-//! keys; two processes never seal one month with two different first keys; a used key that is missing is an error.
-//! Never follows a link, never trusts a file that others can read or write, never creates a key in place of a lost
-//! one, never prints a key.
+//! keys; two processes never seal values of one month with two different first keys; a used key that is missing is an
+//! error. Never follows a symbolic link, never trusts a file that others can read or write, never creates a key in
+//! place of a lost one, never prints a key.
 
 mod backup;
 mod create;

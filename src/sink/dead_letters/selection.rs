@@ -1,4 +1,4 @@
-//! Selects dead letters for `logwarden dead-letters`.
+//! Selects dead letters by sink, day, id, query or tags, for the commands that show, replay or delete them.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Selection {
     pub day: Option<String>,
     /// Id of the event.
     pub id: Option<String>,
-    /// Query on the document; without times relative to now.
+    /// Query on the document. When sent to another process, it contains no times relative to now.
     pub query: Option<String>,
     /// One of these tags is in the document, in any field; empty: every document fits.
     #[serde(default)]
@@ -29,6 +29,7 @@ pub struct LetterFilter {
 }
 
 impl Selection {
+    /// Parses the query.
     pub fn choice(&self, context: &ParseContext) -> Result<LetterFilter, QueryError> {
         let query = self.query.as_deref().map(|text| parse(text, context)).transpose()?;
         Ok(LetterFilter { selection: self.clone(), query })
@@ -36,22 +37,24 @@ impl Selection {
 }
 
 impl LetterFilter {
-    /// The letters whose documents hold one of these tags.
+    /// Selects the letters whose documents contain one of these tags.
     pub fn of_tags(tags: Vec<String>) -> LetterFilter {
         LetterFilter { selection: Selection { tags, ..Selection::default() }, query: None }
     }
 
-    /// For another process: times relative to now are replaced by absolute ones.
+    /// The criteria, to be sent to another process: times relative to now are replaced by absolute ones.
     pub fn selection(&self) -> Selection {
         let query = self.query.as_ref().map(ToString::to_string);
         Selection { query, ..self.selection.clone() }
     }
 
+    /// Whether the file may contain selected letters.
     pub fn takes_file(&self, file: &LetterFile) -> bool {
         let fits = |wanted: &Option<String>, name| wanted.as_ref().is_none_or(|it| it == name);
         fits(&self.selection.sink, &file.sink) && fits(&self.selection.day, &file.day)
     }
 
+    /// Whether the letter is selected; sink and day are those of its file, see [`LetterFilter::takes_file`].
     pub fn takes(&self, letter: &DeadLetter) -> bool {
         self.selection.id.as_ref().is_none_or(|id| *id == letter.id)
             && self.holds_a_tag(letter.document.get())
@@ -61,7 +64,7 @@ impl LetterFilter {
             })
     }
 
-    /// A tag is 22 characters that do not occur by chance.
+    /// Whether one of the tags is anywhere in the document: its 22 characters do not occur by chance.
     fn holds_a_tag(&self, document: &str) -> bool {
         let tags = &self.selection.tags;
         tags.is_empty() || tags.iter().any(|tag| document.contains(tag.as_str()))

@@ -50,16 +50,16 @@ const BEFORE_INDEX: &[u8] = b"{\"create\":{\"_index\":\"";
 const SHORT_REPLY: &str = "errors,items.*.status,items.*.error";
 const REPLY_WITH_INDEX: &str = "errors,items.*.status,items.*.error,items.*._index";
 
-/// The settings of a sink of this kind.
+/// The settings of an Elasticsearch sink.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub connection: Connection,
     pub index: IndexPattern,
-    /// Tried in order; the first match names the index.
+    /// Tried in order; the first that matches an event names its index. Without a match, it is `index`.
     pub routes: Vec<Route>,
     /// Bodies are compressed with gzip.
     pub compress: bool,
-    /// Delivers to aliases and data streams too, at least once.
+    /// Aliases and data streams are allowed; events may then be stored twice.
     pub allow_rollover: bool,
     /// For `logwarden setup`.
     pub analyzer: Analyzer,
@@ -67,9 +67,10 @@ pub struct Settings {
     pub keep: Option<Duration>,
 }
 
+/// Events that match a query go to another index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// Evaluated on the event as it is sent: a sealed field exists, but its value is not visible.
+    /// The query. It sees the event as it is sent: a sealed field exists, but its value is not visible.
     pub where_: Expr,
     pub index: IndexPattern,
 }
@@ -105,8 +106,8 @@ impl ElasticsearchSink {
         }
     }
 
-    /// Whether events could be delivered now. Sends an empty bulk, which every server answers for every user with
-    /// write access.
+    /// Checks whether events could be delivered now: sends an empty bulk, which every server answers for every user
+    /// with write access.
     pub async fn check(&self) -> Result<(), SinkError> {
         let request = Request {
             method: Method::Post,
@@ -147,7 +148,7 @@ impl ElasticsearchSink {
             false => self.deliver_once(items).await,
         };
         if matches!(delivery, Delivery::Blocked(_) | Delivery::Down(SinkError::Misconfigured(_))) {
-            // A corrected password or certificate is read at the next try.
+            // They are read again at the next try: the password or certificate may have been corrected.
             self.client.forget_credentials();
         }
         (items, delivery)
@@ -188,6 +189,7 @@ impl ElasticsearchSink {
     }
 }
 
+/// The error for a request without a reply.
 fn down(failure: Failure) -> SinkError {
     match failure.needs_a_person() {
         true => SinkError::Misconfigured(failure.to_string()),
@@ -231,7 +233,7 @@ impl Sink for ElasticsearchSink {
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<Option<Vec<Position>>, SinkError>> {
-        // Nothing is accepted without being done: the cursors in the state suffice.
+        // An event that the server has accepted is durable there, so the cursors in the state suffice.
         Box::pin(async { Ok(None) })
     }
 

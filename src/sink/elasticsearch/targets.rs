@@ -1,4 +1,5 @@
-//! Determines what each target name is on the server: an index, an alias or a data stream.
+//! Finds out whether a target name is an index, an alias or a data stream on the server, and delivers no events to
+//! aliases and data streams.
 //!
 //! A retry is harmless only if it reaches the index of the first try. This holds for an index. An alias can be
 //! changed, and aliases and data streams roll over: a bulk whose reply was lost would be stored a second time, in
@@ -27,9 +28,9 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(30);
 const NAMES_ONLY: &str = "indices.name,aliases.name,aliases.indices,data_streams.name";
 /// Prefix of the names of indexes in data streams.
 const BACKING: &str = ".ds-";
-/// Bytes of names in one lookup: servers accept request lines of 4 KiB.
+/// Maximum length of all names in one lookup, in bytes: servers accept request lines of 4 KiB.
 const LONGEST: usize = 2_000;
-/// Indexes of an alias that a message lists.
+/// Maximum number of indexes of an alias that a message lists.
 const MAX_SHOWN: usize = 3;
 
 /// What one name is on the server.
@@ -38,7 +39,7 @@ pub enum TargetKind {
     Index,
     /// Does not exist yet.
     Absent,
-    /// Of these indexes.
+    /// An alias of these indexes.
     Alias(Vec<String>),
     DataStream,
     /// The server does not support the lookup, or does not allow it for this user.
@@ -46,7 +47,7 @@ pub enum TargetKind {
 }
 
 impl TargetKind {
-    /// A description, if the name may later lead to another index.
+    /// A description for messages, if the name may later lead to another index.
     pub fn rolling(&self) -> Option<String> {
         match self {
             TargetKind::Index | TargetKind::Absent | TargetKind::Unknown => None,
@@ -55,7 +56,7 @@ impl TargetKind {
         }
     }
 
-    /// Why nothing is delivered to `name`, and what to do.
+    /// Why nothing is delivered to `name`, and how to change that; `None` if it can be delivered to.
     pub fn refusal(&self, name: &str) -> Option<String> {
         let rolling = self.rolling()?;
         let pattern = match self {
@@ -83,7 +84,7 @@ pub(super) struct Targets(Mutex<KnownTargets>);
 #[derive(Debug, Default)]
 struct KnownTargets {
     indexes: HashSet<String>,
-    /// Names whose events were stored in another index, and which.
+    /// Names whose events were stored in an index with another name → that index.
     others: HashMap<String, String>,
 }
 
@@ -137,7 +138,7 @@ impl Targets {
                 StoredIn::Index(index) if index != name => {
                     known.others.insert(name.to_owned(), index.to_string());
                 }
-                // A server that does not report it has only names of indexes.
+                // A server that does not report the index has neither aliases nor data streams.
                 StoredIn::Index(_) | StoredIn::Unknown => {
                     if !known.indexes.contains(name) {
                         known.indexes.insert(name.to_owned());
@@ -147,6 +148,7 @@ impl Targets {
         }
     }
 
+    /// Forgets the names in these items, so that they are looked up again.
     fn forget(&self, items: &Items) {
         let mut known = self.known();
         for name in distinct(items) {
@@ -168,7 +170,7 @@ fn distinct(items: &Items) -> impl Iterator<Item = &str> {
     })
 }
 
-/// No item may be stored without this sink knowing it.
+/// Whether it is known for each item whether it was stored: none may be stored without the sink knowing it.
 fn has_known_outcome(delivery: &Delivery) -> bool {
     match delivery {
         Delivery::Each(outcomes) => {
@@ -235,7 +237,8 @@ impl ElasticsearchSink {
         (items, delivery)
     }
 
-    /// `record_indexes`: some of the names are not known to be indexes.
+    /// Delivers items to names that are not refused. `record_indexes`: some of them are not known to be indexes, so the
+    /// reply must show where the events were stored.
     async fn deliver_known(&self, items: Items, record_indexes: bool) -> (Items, Delivery) {
         let (items, delivery, reply) = self.post(items, record_indexes).await;
         if let Some(reply) = reply.filter(|_| record_indexes) {
@@ -247,7 +250,7 @@ impl ElasticsearchSink {
         (items, delivery)
     }
 
-    /// One kind per name. An error is the outcome of the delivery.
+    /// Looks up the kind of each name. An error is the outcome of the delivery.
     async fn kinds(&self, names: &[String]) -> Result<Vec<TargetKind>, Delivery> {
         let mut kinds = Vec::with_capacity(names.len());
         let mut rest = names;
@@ -282,7 +285,7 @@ impl ElasticsearchSink {
         parse_kinds(&reply, asked)
     }
 
-    /// The kinds of the names for this day's events, for `check`. Errors are for people.
+    /// The names for events of this day and their kinds, for `check`. The error is a message for people.
     pub async fn targets_of(&self, day: i32) -> Result<Vec<(String, TargetKind)>, String> {
         let mut names: Vec<String> = Vec::new();
         for pattern in std::iter::once(&self.index).chain(self.routes.iter().map(|it| &it.index)) {

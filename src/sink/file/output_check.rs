@@ -1,5 +1,5 @@
-//! Checks whether an open output is still the file at its path, with the bytes that were written. Takes a few system
-//! calls; done before every append and every commit.
+//! Checks whether the open output of a file sink is still the file at its path and ends with the bytes that were
+//! written. Takes a few system calls; done before every append and every commit.
 
 use std::fs::{File, Metadata};
 use std::hash::Hasher;
@@ -9,15 +9,15 @@ use std::path::Path;
 
 use siphasher::sip::SipHasher24;
 
-/// Bytes before the end that are hashed.
+/// Number of bytes before the end that are hashed.
 const TAIL: u64 = 64;
 
 /// The output no longer exists at its path.
 pub(super) const GONE: &str = "no longer exists: it was moved or removed";
 /// The output has other content.
-pub(super) const REPLACED: &str = "is not the file that was written: it was replaced";
+pub(super) const REPLACED: &str = "is no longer the file that Logwarden wrote: it was replaced";
 
-/// The output is too short.
+/// The output has fewer bytes than were written.
 pub(super) fn cut(length: u64, written: u64) -> String {
     format!("has {length} bytes, but {written} were written: it was truncated or replaced")
 }
@@ -41,8 +41,8 @@ impl OutputEnd {
     }
 }
 
-/// Describes the problem, if there is one. If the output is truncated between this check and a write, the write
-/// leaves a hole before it; the next check finds that by the hash.
+/// Describes how the output differs from `written` bytes with these `ends`; `None` if it does not. If the output is
+/// truncated between this check and a write, the write leaves a hole before it; the next check finds that by the hash.
 pub(super) fn difference(
     file: &File,
     path: &Path,

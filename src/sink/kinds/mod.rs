@@ -25,7 +25,7 @@ use crate::event::Position;
 pub use archive::ArchiveKind;
 pub use file::FileKind;
 
-/// In the order in which messages list them.
+/// All kinds, in the order in which messages list them.
 pub static ALL: [&KindEntry; 4] =
     [&archive::ENTRY, &file::ENTRY, &stdout::ENTRY, &elasticsearch::ENTRY];
 
@@ -38,9 +38,9 @@ pub struct KindEntry {
     pub example: &'static str,
     /// Reads the settings of this kind. `None` if one is wrong; the finding is recorded.
     pub read: fn(&mut Section<'_>) -> Option<Arc<dyn SinkKind>>,
-    /// [`SinkKind::set_up`] returns `Some`.
+    /// Whether [`SinkKind::set_up`] returns `Some`.
     pub has_setup: bool,
-    /// [`SinkKind::alone`] returns `Some`.
+    /// Whether [`SinkKind::alone`] returns `Some`.
     pub works_alone: bool,
 }
 
@@ -50,31 +50,32 @@ pub fn names(which: impl Fn(&KindEntry) -> bool) -> String {
     names.join(" or ")
 }
 
-/// The kind of one sink, with the settings of that kind.
+/// One configured sink: its kind, with the settings of that kind.
 pub trait SinkKind: Any + Debug + Send + Sync {
     fn entry(&self) -> &'static KindEntry;
 
-    /// Same kind and same settings: [`same`].
+    /// Whether kind and settings are the same: see [`same`].
     fn is_same(&self, other: &dyn SinkKind) -> bool;
 
     /// Creates the sink that a worker delivers to. Blocking.
-    fn make(&self, site: CreateContext<'_>) -> anyhow::Result<CreatedSink>;
+    fn make(&self, context: CreateContext<'_>) -> anyhow::Result<CreatedSink>;
 
     /// For `logwarden check`: the state of the target, or the problem and its solution. Delivers nothing. Blocking.
-    fn check(&self, look: CheckContext<'_>) -> Result<String, String>;
+    fn check(&self, context: CheckContext<'_>) -> Result<String, String>;
 
-    /// Why it can never work, which makes its setting an error. Anything that may still appear is not a reason.
-    /// Blocking.
+    /// Why a sink with these settings can never work, which makes them an error. That something does not exist yet is
+    /// not a reason. Blocking.
     fn never_works(&self) -> Option<String> {
         None
     }
 
-    /// The file or stream that it writes on this machine: never followed as a log. The archive has its own directory.
+    /// The file or stream on this machine to which it writes, which is never followed as a log. (The archive has a
+    /// directory of its own.)
     fn output(&self) -> Option<Output> {
         None
     }
 
-    /// Its settings name files whose content may have changed: passwords, certificates.
+    /// Whether its settings name files whose content may have changed: passwords, certificates.
     fn names_files(&self) -> bool {
         false
     }
@@ -84,7 +85,7 @@ pub trait SinkKind: Any + Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Single events can be sent to it besides those of its worker: not if it keeps its own cursors.
+    /// Whether single events can be sent to it besides those of its worker: not if it keeps its own cursors.
     fn takes_single_events(&self) -> bool {
         false
     }
@@ -105,7 +106,7 @@ pub trait SinkKind: Any + Debug + Send + Sync {
         None
     }
 
-    /// Its output that neither of these commands searches.
+    /// A description of its output, if neither of these commands searches it.
     fn out_of_reach(&self) -> Option<String> {
         None
     }
@@ -135,7 +136,7 @@ pub struct CreateContext<'a> {
 
 pub struct CreatedSink {
     pub sink: Arc<dyn Sink>,
-    /// Cancelled when the reader of the output has closed it: the engine then ends.
+    /// Cancelled when the reader of the output (a pipe) has closed it: then the engine ends.
     pub closed: Option<CancellationToken>,
 }
 
@@ -156,19 +157,19 @@ pub struct CheckContext<'a> {
 
 /// Prepares a target before the first events. Safe to repeat.
 pub trait SetUp {
-    /// Everything that may be sent, as text for a person.
+    /// Everything that may be sent to the target, as text for a person.
     fn printed(&self) -> String;
 
-    /// Returns a summary, or the reason for a failure.
+    /// Prepares the target; returns a summary, or the reason for a failure.
     fn set_up(&self) -> BoxFuture<'_, Result<String, String>>;
 }
 
-/// Searches and erases events with one of several tags. Errors are for people.
+/// Searches and erases events that have one of the given tags. Errors are messages for people.
 pub trait ByTag {
     /// The searched indexes, for messages.
     fn place(&self) -> String;
 
-    /// The count, and the newest of them.
+    /// The number of these events, and the newest of them.
     fn find<'a>(
         &'a self,
         tags: &'a [String],
@@ -180,6 +181,6 @@ pub trait ByTag {
         Box::pin(std::future::ready(None))
     }
 
-    /// Removes them permanently and returns how many.
+    /// Removes these events permanently and returns how many there were.
     fn erase<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<u64, String>>;
 }

@@ -1,4 +1,5 @@
-//! Fills bulks from the log: reads, filters, protects and encodes events, on a blocking thread. Moves no cursor.
+//! Fills bulks from the log: reads events, filters them, applies privacy and encodes them, on a blocking thread. Moves
+//! no cursor.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,24 +19,25 @@ use crate::sink::Sink;
 /// Where to continue reading in one generation.
 #[derive(Debug)]
 pub(super) struct ReadPosition {
+    /// As [`Span::slot`].
     pub slot: usize,
     /// Up to the end of the round, or to the known end.
     pub reading: Reading,
-    /// Events that are done are not read into a bulk again.
+    /// The events that are done: they are not added to a bulk again.
     pub done: Prefix,
 }
 
-/// Input that one call reads at most, so that a filter that rejects everything still reports progress.
+/// Maximum number of bytes that one call reads, so that progress is reported even if the filter rejects everything.
 pub(super) const MAX_PASS_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The limits of one bulk.
+/// The maximum numbers of events and bytes in one bulk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub events: usize,
     pub bytes: usize,
 }
 
-/// The result of one call.
+/// The result of one call of [`BatchEncoder::encode_next`].
 #[derive(Debug, Default)]
 pub(super) struct EncodeResult {
     pub bulk: Bulk,
@@ -43,21 +45,21 @@ pub(super) struct EncodeResult {
     pub reached: Vec<(usize, Reading)>,
     /// Slot → its source.
     pub sources: Vec<(usize, SourceName)>,
-    /// Events that need no delivery: filtered, or without a wire form.
+    /// Events that need no delivery: filtered, or the sink encodes nothing for them.
     pub skipped: Vec<Span>,
     pub skipped_events: u64,
-    /// Sealed values that were too short to be searched for in other fields.
+    /// Number of sealed values that were too short to be searched for in other fields.
     pub unprotected: u64,
-    /// Events of other workers, and which.
+    /// Events that other workers deliver, and which workers.
     pub for_others: Vec<(Span, Owner)>,
-    /// Destroyed before they were read.
+    /// Bytes that were destroyed before they were read.
     pub lost: Vec<Span>,
     pub errors: Vec<std::io::Error>,
     /// The bulk is full; there are more events.
     pub full: bool,
 }
 
-/// Reads and encodes for one sink.
+/// Reads and encodes events for one sink.
 pub(super) struct BatchEncoder {
     queue: Arc<dyn Queue>,
     sink: Arc<dyn Sink>,
@@ -80,16 +82,17 @@ impl BatchEncoder {
         }
     }
 
-    /// The targets whose events it encodes from now on.
+    /// Sets the targets whose events it encodes from now on.
     pub(super) fn set_targets(&mut self, targets: Targets) {
         self.targets = targets;
     }
 
-    /// Frees memory.
+    /// Frees the kept batches; they are read again when needed.
     pub(super) fn release(&mut self) {
         self.pull.release();
     }
 
+    /// Reads from these positions and fills `buffer` up to the limits of `room`.
     pub(super) fn encode_next(
         &mut self,
         positions: Vec<ReadPosition>,
@@ -122,7 +125,7 @@ impl BatchEncoder {
         encoded
     }
 
-    /// Events that do not fit, or cannot be sealed now, stay in the pull.
+    /// Takes events of a batch, in order. From one that does not fit or cannot be sealed now, they stay in the pull.
     fn take(
         &mut self,
         batch: &Arc<Batch>,
@@ -212,7 +215,7 @@ impl BatchEncoder {
     }
 }
 
-/// Reading of this file stops here and is retried.
+/// The error for an event that cannot be sealed: reading of its file stops there and is retried.
 fn sealing_failed(batch: &Batch, error: &KeyError) -> std::io::Error {
     let path = sanitize::line(&batch.path.to_string_lossy()).into_owned();
     let error = with_causes(error);
@@ -223,13 +226,14 @@ fn sealing_failed(batch: &Batch, error: &KeyError) -> std::io::Error {
 
 /// The result for one event of a batch.
 enum EventResult {
-    /// Done before.
+    /// It was done before.
     AlreadyDone,
+    /// It was added to the bulk.
     Added {
         /// The day that names its index.
         day: i32,
     },
-    /// Also events without a wire form.
+    /// Filtered, or the sink encodes nothing for it.
     Filtered,
     ForOther(Owner),
     NoRoom,
@@ -244,7 +248,7 @@ impl EncodeResult {
     }
 }
 
-/// Merges adjacent spans.
+/// Adds the span, merged with the last one if they are adjacent.
 fn join(spans: &mut Vec<Span>, span: Span) {
     match spans.last_mut() {
         Some(last) if last.touches(span) => last.end = span.end,

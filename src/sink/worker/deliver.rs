@@ -1,4 +1,5 @@
-//! Starts deliveries and reads the next bulk while the limits allow it.
+//! The worker's steps of delivery: starts deliveries and reads the next bulk while the limits allow it, and frees bulks
+//! while the target is down for long.
 
 use super::batch_encoder::{BatchEncoder, EncodeResult, Room};
 use super::bulk::Bulk;
@@ -40,13 +41,13 @@ impl Worker {
 
     /// Reads the next bulk if there is space for it and something to read.
     pub(super) fn read_next(&mut self) {
-        let may = self.may_deliver()
+        let may_read = self.may_deliver()
             && self.drain_until.is_none()
             && !self.lanes.is_waiting_for_lane(self.now)
             && self.in_flight.ready.is_none()
             && !self.in_flight.is_full(self.config.budget)
             && self.input.is_idle();
-        if !may {
+        if !may_read {
             return;
         }
         if self.input.is_recheck_due(self.now) {
@@ -69,6 +70,7 @@ impl Worker {
         });
     }
 
+    /// Takes the bulk and the positions that [`Worker::read_next`] has started to read.
     pub(super) fn take_encoded(&mut self, encoder: BatchEncoder, encoded: EncodeResult) {
         self.input.encoder = Some(encoder);
         if self.stage != Stage::Working {
@@ -107,8 +109,8 @@ impl Worker {
         self.after_progress();
     }
 
-    /// Frees memory while the target is down: the events are read from the log again later. Events that are truncated
-    /// from the log in the meantime are lost.
+    /// Frees memory while the target is down for long: the events are read from the log again later. Those that
+    /// disappear from the log in the meantime, by truncation, are lost.
     pub(super) fn drop_bodies_during_long_backoff(&mut self) {
         let holds = self.in_flight.holds_bodies();
         if !self.retry_backoff.is_waiting_long(self.now) || !holds || self.is_busy() {

@@ -37,24 +37,26 @@ pub(super) struct Progress {
     marks: HashMap<GenerationId, Mark>,
     /// Generations whose bytes differ from those of the sink's own cursor.
     mismatched: Vec<GenerationId>,
+    /// As [`GenerationProgress::accounted_from`].
     accounted_from: HashMap<GenerationId, u64>,
+    /// As [`GenerationProgress::earlier_end`].
     earlier_ends: HashMap<GenerationId, u64>,
-    /// Bytes of forgotten generations.
+    /// Bytes of forgotten generations that the byte accounting covers.
     forgotten_bytes: u64,
     /// Generations that the log no longer lists.
     delisted: BTreeSet<GenerationId>,
-    /// Generations whose cursor is beyond the known end: decided once all files are found.
+    /// Generations whose cursor is beyond the known end: added once all files have been found.
     undecided: BTreeSet<GenerationId>,
     /// Slots that are new or were read further since the last call of `take_advanced`.
     advanced: BTreeSet<usize>,
     /// Lane name of the cursor rows in the state.
     lane: Arc<str>,
-    /// For the worker of a lane only.
+    /// The bytes left to the lane; only for the worker of a lane.
     lane_share: Option<lane_bytes::LaneShare>,
     account: ByteAccount,
     /// The account at the last commit, for a sink that commits.
     committed_account: ByteAccount,
-    /// The event whose location was asked for.
+    /// The event whose delivery state was asked for.
     pub(super) inspected: Option<InspectedEvent>,
     maybe_destroyed: destroyed::MaybeDestroyed,
 }
@@ -114,8 +116,8 @@ impl Progress {
         self.account.correct_to(self.seen().saturating_sub(self.outstanding()));
     }
 
-    /// Adds new generations and updates the ends of changed ones. Each gets a cursor row in the state: the follower
-    /// keeps bytes for every consumer with a row, however old the row is.
+    /// Adds new generations, updates the ends of changed ones, and notes those that the log no longer lists. Each new
+    /// one gets a cursor row in the state: the follower keeps bytes for every consumer with a row, however old it is.
     pub(super) fn discover(&mut self, config: &WorkerConfig, news: &ChangeSet) {
         self.maybe_destroyed.note(news);
         if news.all {
@@ -200,7 +202,7 @@ impl Progress {
         });
     }
 
-    /// Position of the event with this span.
+    /// Generation and offset of the event with this span.
     pub(super) fn event(&self, span: Span) -> Cursor {
         Cursor { generation: self.generation(span.slot), offset: span.start }
     }
@@ -234,7 +236,7 @@ impl Progress {
         over
     }
 
-    /// `false` while bytes of it are pending or in flight.
+    /// Drops one generation; `false` while bytes of it are pending or in flight.
     fn forget_one(&mut self, id: GenerationId) -> bool {
         if let Some(&index) = self.slot_of.get(&id) {
             let is_done = |progress: &&mut Option<GenerationProgress>| {
@@ -261,6 +263,7 @@ impl Progress {
         true
     }
 
+    /// Changes one generation's progress, and the totals with it.
     fn change<R>(&mut self, index: usize, change: impl FnOnce(&mut GenerationProgress) -> R) -> R {
         let progress =
             self.slots[index].as_mut().expect("a slot is kept while a span refers to it");
@@ -291,7 +294,7 @@ impl Progress {
         self.totals.of(flag).iter().map(|index| (*index, self.at(*index)))
     }
 
-    /// Marks the bytes of this span as done. Returns how many of them are newly done.
+    /// Marks the bytes of this span as done, with this outcome. Returns how many of them are newly done.
     pub(super) fn complete(&mut self, span: Span, byte_outcome: ByteOutcome) -> u64 {
         let is_it =
             self.inspected.as_ref().is_some_and(|inspected| self.covers(span, inspected.event));
@@ -318,7 +321,7 @@ impl Progress {
         old + new
     }
 
-    /// Records how far it was read.
+    /// Records how far the generation was read.
     pub(super) fn note_read(&mut self, index: usize, read: &Reading) {
         self.change(index, |progress| progress.reading.follow(read));
     }
@@ -344,12 +347,13 @@ impl Progress {
         self.slot_of.get(&generation).map(|index| self.at(*index))
     }
 
-    /// The accepted bytes are durable.
+    /// Counts the accepted bytes as confirmed: they are durable.
     pub(super) fn confirm_accepted(&mut self) {
         self.account.confirm_accepted();
         self.committed_account = self.account;
     }
 
+    /// Adds the account of a lane that has ended.
     pub(super) fn take_over(&mut self, other: &ByteAccount) {
         self.account.take_over(other);
     }

@@ -1,9 +1,9 @@
-//! Counts the pending events for `ship.after`.
+//! Counts the pending events: when there are as many as `ship.after`, the next round of delivery starts.
 
 use super::batch_encoder::MAX_PASS_BYTES;
 use crate::follow::{Pull, Pulled, Queue, Reading};
 
-/// Events since the last round, counted as they are written. On a blocking thread while it counts.
+/// Number of events since the last round, counted as they are written. Moved to a blocking thread while it counts.
 #[derive(Debug)]
 pub(super) struct Counter {
     pull: Pull,
@@ -20,12 +20,12 @@ impl Counter {
         self.events
     }
 
-    /// There may be more to count.
+    /// Whether there may be more to count.
     pub(super) fn is_due(&self) -> bool {
         !self.has_started || self.pull.is_due()
     }
 
-    /// `from`: the unread part of each generation.
+    /// Continues to count, up to a maximum of bytes per call. `from`: the unread part of each generation.
     pub(super) fn count(&mut self, queue: &dyn Queue, from: Vec<Reading>) {
         self.has_started = true;
         for reading in from {

@@ -1,4 +1,4 @@
-//! Draws a pane with a list: entries of several lines each, with the selected one marked and visible.
+//! Draws a pane that contains a list: entries of several lines each, so that the selected one is visible and marked.
 
 use ratatui::layout::Rect;
 
@@ -10,12 +10,14 @@ use crate::ui::theme::Role;
 /// The lines of one entry.
 pub type Lines = Vec<Vec<Span<'static>>>;
 
+/// The content of such a pane.
 pub struct List<'a> {
     pub pane: Pane,
     pub entries: Vec<Lines>,
     pub selected: usize,
-    /// Text of an empty list.
+    /// Text shown if the list is empty.
     pub empty: &'a str,
+    /// Text at the right end of the top border.
     pub right: Vec<Span<'static>>,
 }
 
@@ -51,12 +53,13 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, state: &State, list: &List<'_>)
     }
 }
 
+/// Line `y` of the pane's content.
 fn inside(body: Rect, y: u16) -> Rect {
     let row = Rect { x: body.x + 1, y: body.y + y, width: body.width.saturating_sub(2), height: 1 };
     if y < body.height { row } else { Rect::default() }
 }
 
-/// The first entry shown, so that the selected one fits.
+/// Index of the first entry to show, so that the selected one is completely visible.
 fn first_shown(list: &List<'_>, height: usize) -> usize {
     let selected = list.selected.min(list.entries.len() - 1);
     let mut first = selected;

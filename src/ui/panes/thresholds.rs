@@ -1,4 +1,4 @@
-//! The thresholds pane: count, limit and state of every rule, and when it last fired.
+//! Draws the thresholds pane: count, limit and state of every rule, and when it last fired.
 
 use ratatui::layout::Rect;
 
@@ -60,7 +60,7 @@ fn entry(state: &State, rule: &RuleStatus, width: usize, glyphs: &Glyphs) -> Lin
     vec![first, second]
 }
 
-/// Glyph, word and style of a rule's state. From three quarters of its limit on a rule is shown as near.
+/// Glyph, word and style of a rule's state. A rule that has reached three quarters of its limit is shown as near.
 fn state_of(rule: &RuleStatus, glyphs: &Glyphs) -> (&'static str, &'static str, Role) {
     match rule.state {
         RuleState::Firing => (glyphs.firing, "FIRING", Role::Firing),

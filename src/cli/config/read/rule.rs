@@ -8,10 +8,12 @@ use crate::app::settings::NotifierSettings;
 use crate::base::bytes::parse_duration;
 use crate::config::Section;
 
+/// Kinds of rules that this version does not have.
 const OTHER_KINDS: [&str; 6] = ["absence", "spike", "change", "new_value", "distinct", "ratio"];
 /// Window of a rule with count 1 that sets none.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
+/// `None`: the rule is disabled, or wrong; problems are recorded as findings.
 pub fn read(name: &str, section: &mut Section<'_>) -> Option<RuleConfig> {
     let location = section.place().clone();
     let enabled = section.flag("enabled").unwrap_or(true);
@@ -70,7 +72,7 @@ fn read_window(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reserved keys, for durable incidents and messages.
+/// Keys that are reserved for a later version: they are accepted with a note that they have no effect.
 const WITHOUT_EFFECT: [&str; 15] = [
     "for",
     "severity",
@@ -89,6 +91,7 @@ const WITHOUT_EFFECT: [&str; 15] = [
     "max_keys",
 ];
 
+/// Checks a notifier. In this version none has an effect, which is noted. `None`: `kind` is missing or wrong.
 pub fn notifier(name: &str, section: &mut Section<'_>) -> Option<NotifierSettings> {
     let kinds = ["console", "file", "email", "webhook", "command", "redis"];
     let kind = section.choice("kind", &kinds.map(|kind| (kind, kind)));

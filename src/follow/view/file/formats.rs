@@ -1,4 +1,5 @@
-//! Selects the format at each offset: as configured, as detected by the follower, or detected here.
+//! Selects the formats and the encoding with which the screen reads a file: as configured, as detected by the follower,
+//! or before that, detected here.
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use crate::follow::view::{PIECE, Tally};
 use crate::format::{Format, detection};
 
 impl FileView {
+    /// Takes the configured format, or those that the follower has detected. If they differ from the formats in use,
+    /// all decoded pieces are dropped.
     pub(super) fn read_formats(&mut self) {
         let entries = match &self.handle.source.format {
             Some(forced) => vec![entry(forced.clone(), Vec::new())],
@@ -26,6 +29,7 @@ impl FileView {
         }
     }
 
+    /// Drops everything that was decoded or counted.
     pub(super) fn drop_pieces(&mut self) {
         self.pieces.clear();
         self.weight = 0;
@@ -78,6 +82,7 @@ impl FileView {
         Ok(())
     }
 
+    /// The format at this offset, and the offsets from which and up to which it applies.
     pub(super) fn format_at(&self, offset: u64) -> (Arc<dyn Format>, u64, u64) {
         let after = self.formats.partition_point(|(start, _)| *start <= offset);
         let from = if after <= 1 { 0 } else { self.formats[after - 1].0 };

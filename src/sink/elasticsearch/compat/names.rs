@@ -1,4 +1,4 @@
-//! Converts the field names of one event to names that servers accept. Pure.
+//! Changes the field names of one event where servers would reject them. Pure.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::values::{self, Kinds};
 use crate::event::Value;
 use crate::event::document::MOVED;
 
-/// Up to this many fields are compared with each other one by one.
+/// With up to this many fields, [`are_plain`] compares their names with each other.
 const FEW: usize = 256;
 
 /// Whether no name has to be changed, the common case. May be `false` although nothing changes.
@@ -48,31 +48,31 @@ fn parents(name: &str) -> impl Iterator<Item = &str> {
     memchr::memchr_iter(b'.', name.as_bytes()).map(|dot| &name[..dot])
 }
 
-/// The document has `service.name` if the settings name a service. A field must not conflict with it even if not:
-/// other sources write to the same index, and the template of `setup` contains it. No field has any other name of the
-/// document.
+/// Whether the field is `service`, or in the object `service`. The document has `service.name` if the source names a
+/// service, but a field must never conflict with it: other sources write to the same index, and the template of `setup`
+/// contains it. (Fields with other names that the document uses are already under [`MOVED`].)
 fn is_service(name: &str) -> bool {
     name.strip_prefix("service").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// `service` is not an object, or `service.name` is one.
+/// Whether `service` would not be an object, or `service.name` would be one.
 fn conflicts_with_service(name: &str, value: &Value<'_>) -> bool {
     let kinds = all_kinds(name, value);
     let at = |path| kinds.get(&values::path_hash(path)).copied().unwrap_or(0);
     at("service") & !values::OBJECT != 0 || at("service.name") & values::OBJECT != 0
 }
 
-/// Servers reserve such names, each version its own: `_id`, `_source`, `_doc_count`. Those of journald (`_PID`) are
-/// not reserved.
+/// Whether a server may reserve the name: `_id`, `_source`, `_doc_count`; each version has others. Those of journald
+/// (`_PID`) are not reserved.
 fn is_metadata(name: &str) -> bool {
     matches!(name.as_bytes(), [b'_', b'a'..=b'z', ..])
 }
 
-/// One name per field, in the same order. All names are different and free of conflicts.
+/// The names that the fields get, in the same order. All are different and free of conflicts.
 pub(super) fn acceptable<'e>(fields: &[(&'e str, Value<'e>)]) -> Vec<Cow<'e, str>> {
     let mut names: Vec<Cow<'e, str>> = fields.iter().map(without_conflict).collect();
     let mut order: Vec<usize> = (0..fields.len()).collect();
-    // Names without dots are kept; names with dots give way.
+    // Names with fewer dots come first: of two that conflict, the later one is changed.
     order.sort_by_key(|index| parents(&names[*index]).count());
     let (mut taken, mut seen) = (UniqueNames::default(), Kinds::new());
     for index in order {
@@ -110,6 +110,7 @@ fn without_conflict<'e>((name, value): &(&'e str, Value<'e>)) -> Cow<'e, str> {
     }
 }
 
+/// The name with acceptable parts and no more of them than allowed; a reserved name is moved under [`MOVED`].
 fn normalized(name: &str) -> Cow<'_, str> {
     let (moved, own) = match name.strip_prefix(MOVED) {
         Some(own) => (true, own),
@@ -123,7 +124,7 @@ fn normalized(name: &str) -> Cow<'_, str> {
         }
         false => whole,
     };
-    // A name that became a reserved one is moved like those of servers.
+    // A name that only now begins with `_` is moved as well.
     let moves = !moved && (is_metadata(&whole) || (whole != own && whole.starts_with('_')));
     match () {
         () if moves || moved && whole != own => flattened(format!("{MOVED}{whole}").into()),
@@ -160,6 +161,7 @@ fn flattened(name: Cow<'_, str>) -> Cow<'_, str> {
     (kept.to_owned() + &rest.replace('.', "_")).into()
 }
 
+/// The name with all its dots replaced by `_`.
 fn undotted(name: &str) -> String {
     match name.strip_prefix(MOVED) {
         Some(own) => MOVED.to_owned() + &own.replace('.', "_"),
