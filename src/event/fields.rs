@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// One value as it is in the record.
+/// The value of a field, as it is in the record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// Text, unescaped.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Error;
 
-/// There was no reply, or none that could be read.
+/// The reason why there was no reply, or none that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// There was no connection.
@@ -82,7 +82,7 @@ fn certificate_problem(root: &str) -> Option<String> {
              them"
         }
         text if text.starts_with("certificate expired") || text.starts_with("Expired") => {
-            "its certificate has expired; renew it on the server (or set this machine's clock)"
+            "its certificate has expired; renew it on the server, or correct this machine's clock"
         }
         text if text.starts_with("certificate not valid yet") => {
             "its certificate is not valid yet; check the clocks of both machines"
