@@ -1,5 +1,5 @@
-//! Plain data that several files of this directory use: the result of a read, the settings of a log, and a change of its
-//! sources.
+//! Plain data that several files of this directory use: the result of a read, the settings of a log, and a change of
+//! its sources.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

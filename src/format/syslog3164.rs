@@ -105,7 +105,7 @@ impl<'a> Line<'a> {
         let mut tagged = Tagged::read(&rest[host_end + 1..]);
         let mut host = host;
         if host.ends_with(b":") {
-            // Without a host.
+            // The first word ends in a colon, so it is the tag: there is no host.
             tagged = Tagged::read(rest);
             host = &rest[..0];
         }

@@ -78,8 +78,8 @@ impl Alerts {
         Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
-    /// Stops the rules and returns when their task has ended. A read that takes longer is not waited for, and its result
-    /// is discarded. Rules keep no data that has to be written.
+    /// Stops the rules and returns when their task has ended. A read that takes longer than [`STOP_WAIT`] may still be
+    /// running then; its result is discarded. Rules keep no data that has to be written.
     pub async fn stop(&mut self) {
         self.stop.cancel();
         let late = tokio::time::timeout(STOP_WAIT, self.ended()).await.is_err();

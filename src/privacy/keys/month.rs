@@ -61,6 +61,7 @@ impl Month {
         }
     }
 
+    /// The form in key files and tokens; see [`Month`].
     pub fn index(self) -> u16 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The list of all messages, newest first, each in full.
+//! The list of the kept messages, newest first, each in full.
 
 use super::time::{self, Detail};
 use crate::base::sanitize;
