@@ -40,7 +40,7 @@ const MIN_CLOCK_STEP: Duration = Duration::from_secs(1);
 /// Name of this part in failure messages.
 pub const PART: &str = "rules";
 
-/// The task of the rules. It runs until it is stopped; with `--once` until all existing events have been evaluated.
+/// Evaluates the rules until it is stopped; with `--once` until all existing events have been evaluated.
 #[derive(Debug)]
 pub struct Consumer {
     rules: Rules,

@@ -108,7 +108,10 @@ impl ControlState {
         }
         match self.commands.send(command).await {
             Ok(()) => Reply::Done,
-            Err(_) => Reply::Refused { reason: "the engine is stopping".to_owned() },
+            Err(_) => {
+                let reason = "the engine is stopping and takes no more commands".to_owned();
+                Reply::Refused { reason }
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ impl Durable {
         Ok(())
     }
 
-    /// Empties the journal after a checkpoint. If that fails, every commit is a checkpoint, which tries this again.
+    /// Begins the journal anew after a checkpoint. If that fails, every commit is a checkpoint and tries this again.
     fn restart_journal(&mut self, base: JournalPosition, now: Duration) {
         self.checkpointed = now;
         if let Err(error) = self.journal.restart(base.through) {

@@ -29,8 +29,8 @@ impl Layers {
         Layers { table, problems, files: Vec::new() }
     }
 
-    /// Reads and merges all layers. `config`: the file named by `--config`. Each of `arguments`: path of the setting,
-    /// name of the argument, value.
+    /// Reads and merges all layers. `config`: the file named by `--config`, which is read instead of that of the
+    /// environment variable. Each of `arguments`: path of the setting, name of the argument, value.
     pub fn read(
         config: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,

@@ -81,8 +81,8 @@ impl Catalog {
         Some(tracked)
     }
 
-    /// Sets the device and inode of a file (`None`: it has none) and its birth time. If another file had the same device
-    /// and inode, the indexes lead to this one from now on.
+    /// Sets the device and inode of a file (`None`: it has none) and its birth time. If another file had the same
+    /// device and inode, the indexes lead to this one from now on.
     pub fn set_place(&mut self, id: FileId, place: Option<DeviceInode>, birth: i64) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.touched.insert(id);

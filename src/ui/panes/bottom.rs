@@ -36,7 +36,7 @@ pub fn draw(
     let width = usize::from(area.width);
     let mut spans = progress(state).or_else(|| message(state, width)).unwrap_or_default();
     if layout::of(state).small && spans.is_empty() {
-        spans.push(span(" needs 60x15 for all panes ", Role::Near));
+        spans.push(span(" all panes need 60x15 ", Role::Near));
     }
     keys(state, keymap, width, &mut spans);
     canvas.line(area, &spans);

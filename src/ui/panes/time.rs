@@ -51,7 +51,7 @@ pub fn show(time: Timestamp, zone: &TimeZone, detail: Detail) -> String {
 
 static UTC: TimeZone = TimeZone::UTC;
 
-/// The time zone in which times are shown; `source` is that of the log.
+/// The time zone in which times are shown. `source`: the zone to use while times are shown as logged.
 pub fn zone_of<'a>(state: &'a State, source: &'a TimeZone) -> &'a TimeZone {
     match state.zone {
         Zone::Source => source,
