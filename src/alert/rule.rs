@@ -9,7 +9,7 @@ use crate::query::Expr;
 /// A threshold: `count` matches of `condition` within `window`, in each group of `by`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleConfig {
-    /// The name, which must stay the same across reloads.
+    /// The name, which identifies the rule in messages, status and metrics.
     pub name: String,
     pub condition: Expr,
     /// The condition as it was written.

@@ -138,7 +138,7 @@ impl Server {
         Ok(Server { listener, path, control, supervisor })
     }
 
-    /// Can be run again after a panic: the socket stays.
+    /// Answers requests until `stop`, then removes the socket. Can be run again after a panic: the socket stays then.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {

@@ -1,4 +1,4 @@
-//! Fields of a record as borrowed views, decoded on demand.
+//! The message and fields of a record as borrowed views, and the trait by which each format decodes them on demand.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -103,7 +103,8 @@ impl Pull {
         }
     }
 
-    /// Sets where to start in generations that the log reports from now on, instead of at their beginning.
+    /// Sets the offsets at which to start in generations that the log has not reported yet; all others are read from
+    /// their beginning.
     pub fn start_at(&mut self, cursors: impl IntoIterator<Item = Cursor>) {
         self.start.extend(cursors.into_iter().map(|cursor| (cursor.generation, cursor.offset)));
     }

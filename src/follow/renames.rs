@@ -16,7 +16,7 @@ use crate::base::{Timestamp, timed_fs};
 use crate::event::FileId;
 use crate::event::status::FileState;
 
-/// How long a path is checked for such files after its own file was renamed or deleted.
+/// How long a path is checked for files between two scans after its own file was renamed or deleted.
 const VACATED_CHECK_TIME: Duration = Duration::from_secs(5);
 
 impl Follower {

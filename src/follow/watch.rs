@@ -21,7 +21,7 @@ const MANY: usize = 512;
 /// Name of this part in failure messages.
 pub(in crate::follow) const PART: &str = "file change notifications";
 
-/// Requests and possible changes since the follower's last pass.
+/// Requests and possible changes since the follower's last turn.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Hints {
     /// Files that may have grown.

@@ -1,4 +1,4 @@
-//! Splits a text into search tokens, identically for the predicate, the archive and every other back end.
+//! Splits a text into search tokens, identically for events in memory, the archive and every other back end.
 //!
 //! A token is a run of characters that are Alphabetic or a Number in Unicode's sense, in simple lower case (one
 //! character to one; `İ` becomes `i`), truncated to 255 UTF-16 units. There is no stemming and there are no stop words.

@@ -56,7 +56,7 @@ impl State {
     }
 }
 
-/// A late answer extends the deadline of the next calls; some hundred fast ones bring it back.
+/// The deadline of the next calls: a late answer extends it, and a few hundred fast ones reduce it again.
 fn deadline_after(deadline: Duration, took: Duration) -> Duration {
     if took > deadline && took <= LONGEST {
         (took * 2).min(LONGEST)
@@ -148,7 +148,7 @@ impl Mount {
         }
     }
 
-    /// `None`: there was no call for [`IDLE`].
+    /// Waits for the next call or file to close. `None`: there was none for [`IDLE`], and the thread ends.
     fn next(&self) -> Option<Work> {
         let deadline = Instant::now() + IDLE;
         let mut state = self.state();

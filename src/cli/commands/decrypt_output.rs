@@ -21,7 +21,7 @@ pub struct DecryptingWriter<'o, W> {
 }
 
 impl<'o, W: Write> DecryptingWriter<'o, W> {
-    /// `out` is standard output.
+    /// `out` writes to standard output: if that is a terminal, control characters are made visible.
     pub fn new(decryptor: &'o Decryptor, recorder: AuditRecorder, out: W) -> Self {
         DecryptingWriter {
             stream: StreamDecryptor::new(decryptor),

@@ -1,4 +1,4 @@
-//! Why a request got no reply, in words that say what to do.
+//! The error of a request that got no usable reply. Its text says what happened and, if a person must act, what to do.
 
 use std::error::Error as _;
 use std::fmt;
@@ -44,6 +44,7 @@ impl Failure {
         matches!(self, Failure::Redirected(_) | Failure::Untrusted(_) | Failure::Settings(_))
     }
 
+    /// The failure that an error of the HTTP client means. `node`: the address of the server.
     pub(super) fn of(error: &Error, node: &str, time_out: Duration) -> Failure {
         let root = root_of(error);
         if error.is_timeout() {

@@ -1,5 +1,5 @@
-//! Frames the bytes of a file in its encoding: UTF-16 is converted to UTF-8 and framed, and the bounds of the records
-//! are mapped back to the file's bytes.
+//! Splits the bytes of a file, in its own encoding, into records: UTF-16 is first converted to UTF-8, and the bounds of
+//! the records are mapped back to the file's bytes.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Interprets a server's reply to a bulk request, item by item.
+//! Interprets the replies of Elasticsearch and OpenSearch, above all those to bulk requests, item by item.
 //!
 //! Requests ask for short replies: `filter_path=errors,items.*.status,items.*.error`, plus `items.*._index` where it
 //! is needed.
