@@ -1,7 +1,7 @@
 //! Logwarden's modules, in reading order. A module imports only from modules above it in this list; modules within
 //! one group do not import each other. `tests/it/tidy.rs` enforces it.
 
-/// Clock, back-off, safe text, sizes.
+/// Clock, back-off, sanitising of text, sizes, calls with a deadline.
 pub mod base;
 /// Plain types: event, batch, generation, cursor, status.
 pub mod event;
@@ -32,7 +32,7 @@ pub mod alert;
 pub mod generate;
 /// Runs queries over the archive and files.
 pub mod search;
-/// Consumers that deliver events elsewhere.
+/// Sinks: consumers that deliver events to a target.
 pub mod sink;
 /// The terminal screen.
 pub mod ui;

@@ -23,7 +23,7 @@ use crate::privacy::Policy;
 
 pub use rules::{Outputs, Rules};
 
-/// Most bytes of the log that are evaluated per pass, before the results are published.
+/// Maximum number of bytes of the log that are evaluated per pass, before the results are published.
 const PASS_BYTES: u64 = 4 * 1024 * 1024;
 /// Interval of clock checks while a rule counts or fires.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ const MIN_CLOCK_STEP: Duration = Duration::from_secs(1);
 /// Name of this part in failure messages.
 pub const PART: &str = "rules";
 
-/// Runs until it is stopped; with `once` until all existing events have been evaluated.
+/// Evaluates the rules until it is stopped; with `--once` until all existing events have been evaluated.
 #[derive(Debug)]
 pub struct Consumer {
     rules: Rules,
@@ -51,7 +51,7 @@ pub struct Consumer {
 impl Consumer {
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            // Checked before the pass: changes from before it are then included in the pass.
+            // Checked before the pass, so that the last pass includes all changes made before this moment.
             let last = self.work.once || self.rules.finish.is_cancelled();
             let done = self.run_pass(&stop).await;
             self.publish().await;
@@ -119,7 +119,7 @@ impl Consumer {
 /// Result of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PassOutcome {
-    /// More events may be readable at once.
+    /// There may be more events to read now.
     More,
     /// Nothing to read now.
     Idle,
@@ -138,7 +138,7 @@ struct Evaluation {
     history: HashMap<GenerationId, u64>,
     once: bool,
     is_live: bool,
-    /// A successor of another consumer, which has announced all live events: all existing records are history.
+    /// It replaces another consumer, which has announced all live events: all existing records are history.
     is_successor: bool,
     /// The log had found all existing files at the last check.
     settled: bool,
@@ -236,7 +236,7 @@ impl Evaluation {
         if is_through && self.is_live { PassOutcome::Finished } else { PassOutcome::Idle }
     }
 
-    /// Whether the state can change without new events.
+    /// Whether the state can change without new events, or a failed read must be repeated.
     fn is_active(&self, now: Timestamp) -> bool {
         self.engine.is_active(now) || self.pull.fails()
     }

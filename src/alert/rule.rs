@@ -9,7 +9,7 @@ use crate::query::Expr;
 /// A threshold: `count` matches of `condition` within `window`, in each group of `by`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleConfig {
-    /// The name, which must stay the same across reloads.
+    /// The name, which identifies the rule in messages, status and metrics.
     pub name: String,
     pub condition: Expr,
     /// The condition as it was written.
@@ -23,12 +23,12 @@ pub struct RuleConfig {
 }
 
 impl RuleConfig {
-    /// `5 in 5 min`.
+    /// The limit as text, for example `5 in 5 min`.
     pub fn limit(&self) -> String {
         format!("{} in {}", bytes::count(self.count), bytes::duration(self.window))
     }
 
-    /// `level:error ≥ 5 in 5 min, by source`.
+    /// The whole rule as text, for example `level:error ≥ 5 in 5 min, by source`.
     pub fn describe(&self) -> String {
         let window = bytes::duration(self.window);
         let mut text = format!("{} ≥ {} in {window}", self.condition_text, self.count);
@@ -40,7 +40,7 @@ impl RuleConfig {
     }
 }
 
-/// The default rules: one FATAL in a minute, and five ERROR in five minutes per source.
+/// The default rules: one fatal event within a minute, and five errors within five minutes in the same source.
 pub fn defaults() -> Vec<RuleConfig> {
     vec![
         RuleConfig { by: Vec::new(), ..of_level("fatal", Level::Fatal, 1, 60) },
@@ -48,7 +48,7 @@ pub fn defaults() -> Vec<RuleConfig> {
     ]
 }
 
-/// The default rules with windows of seconds, so that they fire and resolve during the demo.
+/// The default rules with windows of 12 seconds, so that they fire and resolve during the demo.
 pub fn demo_rules() -> Vec<RuleConfig> {
     let short = |rule: RuleConfig| RuleConfig { window: Duration::from_secs(12), ..rule };
     defaults().into_iter().map(short).collect()

@@ -30,6 +30,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Interval of progress replies during a long request.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
+/// A request of a client, as one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "request")]
 pub enum Request {
@@ -43,6 +44,7 @@ pub enum Request {
     },
 }
 
+/// The answer of the engine, as one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
 pub enum Reply {
@@ -70,7 +72,7 @@ pub fn socket_path(state_directory: &Path) -> PathBuf {
     state_directory.join("control.sock")
 }
 
-/// Answers requests until it is stopped; then removes the socket.
+/// The engine's end of the socket. It answers requests until it is stopped, and then removes the socket.
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
@@ -78,8 +80,9 @@ pub struct Server {
     supervisor: Supervisor,
 }
 
-/// Names of this part and of one connection in failure messages.
+/// Name of this part in failure messages.
 pub const PART: &str = "control socket";
+/// Name of the task that serves one connection in failure messages.
 const ANSWER: &str = "answer on the control socket";
 
 /// Everything needed to answer requests.
@@ -105,13 +108,17 @@ impl ControlState {
         }
         match self.commands.send(command).await {
             Ok(()) => Reply::Done,
-            Err(_) => Reply::Refused { reason: "the engine is stopping".to_owned() },
+            Err(_) => {
+                let reason = "the engine is stopping and takes no more commands".to_owned();
+                Reply::Refused { reason }
+            }
         }
     }
 }
 
 impl Server {
-    /// Call it only while holding the state's lock: an existing socket then belongs to an ended process.
+    /// Creates the socket and replaces an existing one. Call it only while holding the state's lock: an existing socket
+    /// then belongs to a process that has ended.
     pub fn bind(
         state_directory: &Path,
         status: watch::Receiver<Arc<Status>>,
@@ -131,7 +138,7 @@ impl Server {
         Ok(Server { listener, path, control, supervisor })
     }
 
-    /// Can be run again after a panic: the socket stays.
+    /// Answers requests until `stop`, then removes the socket. Can be run again after a panic: the socket stays then.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -180,9 +187,11 @@ impl Server {
     }
 }
 
-/// Never waits: if the reply does not fit into the send buffer, the connection is closed without one.
+/// Refuses a connection without waiting: if the reply does not fit into the send buffer, none is sent.
 fn refuse(stream: &UnixStream) {
-    let reason = format!("too many connections ({MAX_CONNECTIONS}); retry in a moment");
+    let reason = format!(
+        "the control socket has too many connections ({MAX_CONNECTIONS}); retry in a moment"
+    );
     if let Ok(mut body) = serde_json::to_vec(&Reply::Refused { reason }) {
         body.push(b'\n');
         let _ = stream.try_write(&body);
@@ -205,7 +214,7 @@ async fn answer(stream: UnixStream, control: ControlState) -> io::Result<()> {
                 true => format!("the request is longer than {MAX_REQUEST_BYTES} bytes"),
                 false => "the request does not end with a line feed".to_owned(),
             };
-            // The remaining bytes belong to this request.
+            // No further request is read: the bytes that follow belong to this one.
             return send(&mut write, &Reply::Refused { reason }).await;
         }
         let reply = match serde_json::from_slice(&line) {
@@ -222,7 +231,8 @@ async fn send(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     tokio::time::timeout(IDLE_TIMEOUT, write.write_all(&body)).await?
 }
 
-/// Stops early, without loss, when the client disconnects or the engine stops: the guard is dropped then.
+/// Executes a request for dead letters. Stops early, without loss, when the client disconnects or the engine stops: the
+/// guard is dropped then.
 async fn dead_letters(
     order: DeadLetterOrder,
     control: &ControlState,
@@ -270,7 +280,7 @@ async fn reply_to(
     })
 }
 
-/// No engine listens: none is running, or it was killed.
+/// Whether this error of [`ask`] means that no engine is listening: none was started, or it has ended.
 pub fn is_not_running(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::event::IdKey;
 
-/// The value of `host.name`.
+/// The name of this machine in events: the configured one, otherwise that of the system.
 pub fn host_name(configured: Option<&str>) -> Arc<str> {
     match configured {
         Some(name) => name.into(),
@@ -12,7 +12,7 @@ pub fn host_name(configured: Option<&str>) -> Arc<str> {
     }
 }
 
-/// Derived from the configured host id, otherwise from machine-id, otherwise from the host name.
+/// The key for event ids, derived from the configured host id, otherwise from machine-id, otherwise from the host name.
 pub fn id_key(configured: Option<&str>) -> IdKey {
     let machine_id = || {
         ["/etc/machine-id", "/var/lib/dbus/machine-id"]

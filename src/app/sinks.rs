@@ -31,9 +31,10 @@ use crate::sink::worker::{Condition, Rounds};
 use crate::sink::{Filter, Mode, Order, Sink, Worker, WorkerConfig, WorkerHandle};
 use crate::state::Store;
 
-/// Memory for encoded bodies of all sinks: their part of the 32 MiB shared with read buffers and batches.
+/// Bytes of memory for the encoded request bodies of all sinks: a part of the 32 MiB that read buffers and batches use
+/// too.
 const BODIES: usize = 4 << 20;
-/// Minimum per sink, also if this exceeds `BODIES` in total.
+/// Minimum per sink in bytes, even if all sinks together then exceed `BODIES`.
 const MIN_BUDGET: usize = 2 << 20;
 
 /// Everything that a running sink depends on; if any of it changes, the sink is restarted.
@@ -109,7 +110,7 @@ impl RunningSink {
     }
 
     /// Tells the worker that no more events will come: it delivers the rest and ends. If its queue is full because its
-    /// disk does not answer, one of the `tasks` waits for it.
+    /// disk does not answer, a new task in `tasks` waits for it.
     pub fn finish(&self, tasks: &TaskTracker) {
         let (orders, stop) = (self.handle.orders.clone(), self.stop.clone());
         tasks.spawn(async move {
@@ -120,7 +121,7 @@ impl RunningSink {
         });
     }
 
-    /// Makes the worker drain and end.
+    /// Asks the worker to deliver and commit the events that it has read, and to end.
     pub fn stop(&mut self) {
         self.stop.cancel();
     }
@@ -130,7 +131,8 @@ impl RunningSink {
         self.kept.note(command);
     }
 
-    /// The orders for the successor. Only after the worker has ended, so that its files can be opened again.
+    /// The orders for the successor. Call it only after the worker has ended: its files, which this closes, can then be
+    /// opened again.
     pub fn into_orders(mut self) -> KeptOrders {
         if self.handle.status.borrow().round {
             self.kept.keep(Order::ShipNow);
@@ -270,7 +272,7 @@ fn condition(where_: Expr) -> Condition {
     Arc::new(move |event| where_.matches(event))
 }
 
-/// The positions that a sink stores itself.
+/// Reads the positions that a sink stores itself.
 #[derive(Clone, Debug)]
 pub struct KeptPositions {
     kind: Arc<dyn SinkKind>,
@@ -284,7 +286,7 @@ impl KeptPositions {
     }
 }
 
-/// For every configured sink.
+/// One [`KeptPositions`] for each configured sink, enabled or not.
 pub fn kept_positions(settings: &Settings) -> Vec<KeptPositions> {
     let archive = &settings.directories.archive;
     let kept =
@@ -322,7 +324,7 @@ pub async fn all_finished(sinks: &mut [RunningSink]) {
     while next_failed(sinks).await.is_some() {}
 }
 
-/// Drains all sinks concurrently; returns the names of those that have not ended within `limit`.
+/// Stops all sinks concurrently; returns the names of those that have not ended within `limit`.
 pub async fn stop(mut sinks: Vec<RunningSink>, limit: Duration) -> Vec<String> {
     sinks.iter_mut().for_each(RunningSink::stop);
     let all = all_finished(&mut sinks);

@@ -1,4 +1,5 @@
-//! Permanently removes individual events: they are not only marked as deleted, but gone from the files.
+//! Permanently removes individual events: they are not only marked as deleted, but gone from the files. Also lists the
+//! field names of the archived events, to find the fields that may contain a value.
 
 use std::collections::BTreeSet;
 
@@ -36,8 +37,8 @@ impl Snapshot {
 
 impl Archive {
     /// Removes the events in which at least one of these fields has the value given with it. Uncommitted additions are
-    /// lost. The positions do not change, so no removed event is read again. For a process that opened the archive only
-    /// for this: nothing is merged afterwards.
+    /// lost. The positions do not change, so no removed event is read again. Only for a process that opened the archive
+    /// for this purpose: segments are no longer merged afterwards.
     pub fn erase(&mut self, leaves: &[(FieldName, String)]) -> Result<(), ArchiveError> {
         let positions = self.resume()?.clone();
         let writer = self.writer()?;

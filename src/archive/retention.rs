@@ -10,7 +10,7 @@ use super::schema::DAY;
 use super::{Archive, ArchiveError};
 use crate::base::Timestamp;
 
-/// The part of a clock step that is accepted at each sweep.
+/// How much of a forward step of the clock is accepted at each sweep.
 const CATCH_UP: Duration = Duration::from_secs(3600);
 
 impl Archive {

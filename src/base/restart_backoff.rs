@@ -7,6 +7,7 @@ use super::backoff::Backoff;
 /// A part that ran this long without failing resets its restart back-off.
 const CALM: Duration = Duration::from_secs(5 * 60);
 
+/// The consecutive failures of one part, and its restart back-off.
 #[derive(Debug)]
 pub struct RestartBackoff {
     backoff: Backoff,

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::base::timed_fs;
 
-/// A longer file is not a password.
+/// Maximum size of a password file in bytes.
 const LONGEST: u64 = 64 * 1024;
 
 /// A password or key in memory. Its bytes are overwritten when it is dropped.
@@ -34,7 +34,7 @@ impl fmt::Debug for Secret {
 /// Where a secret is read from. It is read again whenever it is needed, so that a change needs no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
-    /// The first line of a file.
+    /// A file with a single line.
     File(PathBuf),
     /// An environment variable.
     Environment(String),
@@ -76,7 +76,7 @@ fn one_line(text: &str, place: &str) -> Result<Secret, String> {
     match line {
         "" => Err(format!("{place} is empty")),
         line if line.contains(char::is_control) => {
-            Err(format!("{place} contains more than one line"))
+            Err(format!("{place} contains more than one line, or a control character"))
         }
         line => Ok(Secret::new(line.to_owned())),
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Replaces `~` and `~/…` by this user's home; other users' homes are not expanded.
+/// Replaces a leading `~` with this user's home directory; `~USER` is not expanded.
 pub fn expand(text: &str) -> PathBuf {
     expand_in(text, std::env::home_dir().as_deref())
 }

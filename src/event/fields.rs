@@ -1,9 +1,9 @@
-//! Fields of a record as borrowed views, decoded on demand.
+//! The message and fields of a record as borrowed views, and the trait by which each format decodes them on demand.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One value as it is in the record.
+/// The value of a field, as it is in the record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     /// Text, unescaped.

@@ -18,9 +18,9 @@ use crate::event::{Encoding, FileId};
 use crate::format::{Context, End, Fit, Format, Framer, Joins, LONGEST_RECORD, is_unfinished_json};
 use crate::state::GenerationRow;
 
-/// A cut is only re-evaluated if the next line is no longer than this.
+/// Whether a cut is needed is only checked again if the next line is no longer than this, in bytes.
 const MAX_NEXT_LINE: u64 = 16 * 1024;
-/// Bytes before the cut that are read for that.
+/// Maximum number of bytes before the cut that are read for the same purpose.
 const MAX_BYTES_BEFORE: u64 = 64 * 1024;
 /// Bytes of a line without a line end that show whether it is JSON that is still being written.
 const MAX_OPEN_LINE: u64 = LONGEST_RECORD as u64;
@@ -28,7 +28,7 @@ const MAX_OPEN_LINE: u64 = LONGEST_RECORD as u64;
 const QUIET_TIME: Duration = Duration::from_millis(500);
 
 impl Follower {
-    /// When the open record of this file is to be closed.
+    /// When the open record of this file, at which a reader waits, is to be closed by a cut.
     pub fn close_due_at(&self, tracked: &Tracked) -> Option<Duration> {
         let open = tracked.handle.open_record().filter(|_| tracked.stage == Stage::Live)?;
         let row = tracked.row.as_ref()?;
@@ -37,8 +37,8 @@ impl Follower {
         (open.at < row.mark.offset && is_before).then_some(tracked.last_growth + quiet)
     }
 
-    /// Cuts after the last line of files that are quiet while a reader waits at an open record. A line without a line
-    /// end is cut after a longer quiet time.
+    /// Sets a cut after the last line of each file that is quiet while a reader waits at an open record. After a line
+    /// without a line end, the quiet time is longer.
     pub fn close_quiet_records(&mut self) {
         let now = self.now();
         let mut cut = Vec::new();
@@ -102,7 +102,7 @@ fn end_of_open_line(file: &File, row: &GenerationRow, (at, mark): (u64, u64)) ->
     (end > at).then_some(end)
 }
 
-/// A cut at `offset` is inside a line: the byte before it does not end a line.
+/// Whether there is a cut at `offset`, and it is inside a line: the byte before it does not end a line.
 pub(in crate::follow) fn is_inside_a_line(
     (offset, cuts, encoding): (u64, &[u64], Encoding),
     read: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
@@ -130,7 +130,8 @@ pub(in crate::follow) fn drop_needless_cut(
     }
 }
 
-/// `None`: it was already evaluated, or the existing bytes are not enough.
+/// Whether the records are the same without the cut. `None`: this was already decided, or the existing bytes are not
+/// enough.
 fn is_needless(
     row: &GenerationRow,
     cut: u64,
@@ -174,7 +175,7 @@ fn read(file: &File, from: u64, to: u64) -> Option<Vec<u8>> {
     (read == bytes.len()).then_some(bytes)
 }
 
-/// The line begins a record, whatever is before it.
+/// Whether the line begins a record, whatever is before it.
 pub(in crate::follow) fn begins_record(format: &dyn Format, line: &[u8]) -> bool {
     match format.joins() {
         Joins::Lines => format.begins(line),

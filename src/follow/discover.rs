@@ -18,8 +18,9 @@ use super::rotated_names::directory_of;
 use super::{pattern, rotated_names};
 use crate::base::timed_fs::{self, Entry};
 
-/// Maximum depth of `**`.
+/// Maximum number of directory levels that `**` matches.
 const MAX_DEPTH: usize = 16;
+
 /// A regular file that a source matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundFile {
@@ -29,13 +30,14 @@ pub struct FoundFile {
     pub place: DeviceInode,
 }
 
-/// Why a configured path gives no files, or not all of them.
+/// Why a configured path yields no files, or not all of them.
 #[derive(Debug)]
 pub enum Problem {
     /// It does not exist (yet).
     Missing(PathBuf),
     /// A directory without a file to follow.
     Empty(PathBuf),
+    /// It is compressed in a format that cannot be read.
     Compressed(PathBuf),
     /// It exists but can never be followed; the number counts further such files of the same pattern or directory.
     Special(PathBuf, Special, usize),
@@ -66,6 +68,7 @@ impl Special {
     }
 }
 
+/// The files that a scan found, and what it needs to say about them.
 #[derive(Debug, Default)]
 pub struct ScanResult {
     pub found: Vec<FoundFile>,
@@ -80,14 +83,14 @@ pub struct ScanResult {
 }
 
 impl Problem {
-    /// Its mount does not respond.
+    /// Whether the path could not be read because its mount does not respond.
     pub fn is_stuck(&self) -> bool {
         matches!(self, Problem::Failed(_, error) if timed_fs::is_stuck(error))
     }
 }
 
 impl ScanResult {
-    /// Everything could be read, except on mounts that do not respond.
+    /// Whether everything could be read, except on mounts that do not respond.
     pub fn is_complete_except_mounts(&self) -> bool {
         !self
             .problems
@@ -95,7 +98,7 @@ impl ScanResult {
             .any(|problem| matches!(problem, Problem::Failed(..)) && !problem.is_stuck())
     }
 
-    /// Everything could be read.
+    /// Whether everything could be read.
     pub fn is_complete(&self) -> bool {
         !self.problems.iter().any(|problem| matches!(problem, Problem::Failed(..)))
     }
@@ -116,7 +119,7 @@ pub fn scan(sources: &[Arc<SourceConfig>], own: &OwnPaths, before: &OwnFiles) ->
     result
 }
 
-/// The source matches the path, or the path is a rotated name of a matched one.
+/// Whether the source matches the path, or the path is a rotated name of a matched one.
 pub fn means(source: &SourceConfig, path: &Path) -> bool {
     // Relative to an unknown working directory, so it cannot be compared.
     if path.is_relative() {
@@ -147,7 +150,7 @@ pub fn means(source: &SourceConfig, path: &Path) -> bool {
     )
 }
 
-/// A temporary file of an editor, unless the pattern asks for its suffix.
+/// Whether the name is that of an editor's temporary file, unless the pattern asks for its suffix.
 fn is_scratch_beside(pattern: &[u8], name: &[u8]) -> bool {
     rotated_names::scratch_ending(name).is_some_and(|ending| !pattern.ends_with(ending))
 }

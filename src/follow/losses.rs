@@ -1,5 +1,5 @@
-//! Counts lost bytes: those that a consumer can no longer read, once per generation, by the longest gap of any
-//! consumer.
+//! Counts lost bytes: those that a consumer can no longer read. If several consumers lose bytes of a generation, only
+//! the largest of their losses counts.
 //!
 //! The total is exact since the start of the process; files are listed for the latest losses only.
 
@@ -11,7 +11,7 @@ use crate::base::Timestamp;
 use crate::event::GenerationId;
 use crate::state::GenerationRow;
 
-/// Generations whose losses are listed one by one.
+/// Maximum number of generations whose losses are listed individually.
 const LISTED: usize = 100;
 
 /// The loss of one generation.
@@ -51,11 +51,12 @@ struct Inner {
     /// The latest losses, each with the number of the call that recorded it first.
     by_generation: BTreeMap<GenerationId, (u64, Loss)>,
     total: u64,
+    /// Number of calls of [`Losses::note`].
     noted: u64,
 }
 
 impl Losses {
-    /// `true` if the loss of this generation has grown.
+    /// Records the loss of one consumer in a generation. `true`: the loss of the generation has grown.
     pub fn note(&self, id: GenerationId, loss: Loss) -> bool {
         let inner = &mut *self.inner();
         inner.noted += 1;

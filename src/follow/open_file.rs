@@ -1,4 +1,5 @@
-//! The file behind a handle: open, closed for now (parked), an emptied copy of a compressed file, or gone.
+//! The descriptor of a followed file (`FileHandle`): open, closed for now (parked), an emptied copy of a compressed
+//! file, or gone.
 
 use std::io;
 use std::sync::Arc;

@@ -19,8 +19,8 @@ use crate::event::{Batch, Cursor, GenerationId, Record};
 
 pub use reading::Reading;
 
-/// Most batches kept while other generations are read: up to this many generations are merged event by event, more of
-/// them batch by batch.
+/// Maximum number of batches kept while other generations are read: up to this many generations are merged event by
+/// event, more of them batch by batch.
 const HELD: usize = 32;
 
 /// The read state of one consumer; see the module.
@@ -28,7 +28,8 @@ const HELD: usize = 32;
 pub struct Pull {
     by_time: bool,
     heads: HashMap<GenerationId, GenerationState>,
-    /// Generations that can be read now, by rank. Invariant: exactly these have a rank in their head.
+    /// Generations that can be read now, the lowest rank first: the number of a turn, or the time of the next event.
+    /// Invariant: exactly these have a rank in `heads`.
     due: BTreeSet<(i64, GenerationId)>,
     /// Generations with unread bytes that cannot be read now.
     waiting: BTreeSet<GenerationId>,
@@ -79,12 +80,13 @@ impl Pulled {
 }
 
 impl Pull {
-    /// Reads the generations in turn, one batch each.
+    /// Reads the generations in turns, one batch per turn.
     pub fn fair() -> Self {
         Pull::new(false)
     }
 
-    /// The oldest event of all that are due comes next, as far as generations keep the order of time themselves.
+    /// Merges the generations by time: the oldest due event comes next, provided that the events of each generation are
+    /// themselves in order of time.
     pub fn by_time() -> Self {
         Pull::new(true)
     }
@@ -101,7 +103,8 @@ impl Pull {
         }
     }
 
-    /// Sets where to start in generations that the log reports from now on, instead of at their beginning.
+    /// Sets the offsets at which to start in generations that the log has not reported yet; all others are read from
+    /// their beginning.
     pub fn start_at(&mut self, cursors: impl IntoIterator<Item = Cursor>) {
         self.start.extend(cursors.into_iter().map(|cursor| (cursor.generation, cursor.offset)));
     }
@@ -112,7 +115,8 @@ impl Pull {
         self.heads.values().map(|head| head.reading.cursor()).chain(start)
     }
 
-    /// Takes over changes of the log. Returns the new generations; those that the log no longer holds are dropped.
+    /// Takes over the changes that the log reports: adds and returns the new generations, sets the ends of those that
+    /// have grown, and drops those that the log no longer holds.
     pub fn look(&mut self, queue: &dyn Queue, news: ChangeSet) -> Vec<GenerationId> {
         let mut changed: Vec<GenerationId> = news.generations.into_iter().collect();
         if news.all {
@@ -222,23 +226,23 @@ impl Pull {
         self.heads.values().map(|head| &head.reading)
     }
 
-    /// A generation can be read now.
+    /// Whether any generation can be read now.
     pub fn is_due(&self) -> bool {
         !self.due.is_empty()
     }
 
-    /// All reported bytes are read, except incomplete records and generations that failed repeatedly.
+    /// Whether all reported bytes are read, except incomplete records and generations that failed repeatedly.
     pub fn is_through(&self) -> bool {
         let is_through = |id| self.heads[id].reading.is_through();
         !self.is_due() && self.waiting.iter().all(is_through)
     }
 
-    /// A generation waits at an incomplete record, which may be completed later.
+    /// Whether any generation waits at an incomplete record, which may be completed later.
     pub fn is_open(&self) -> bool {
         self.waiting.iter().any(|id| !self.heads[id].reading.fails())
     }
 
-    /// The last read of a generation has failed.
+    /// Whether the last read of any generation has failed.
     pub fn fails(&self) -> bool {
         self.waiting.iter().any(|id| self.heads[id].reading.fails())
     }

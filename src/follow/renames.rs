@@ -16,7 +16,7 @@ use crate::base::{Timestamp, timed_fs};
 use crate::event::FileId;
 use crate::event::status::FileState;
 
-/// How long a path is checked after its file has left it.
+/// How long a path is checked for files between two scans after its own file was renamed or deleted.
 const VACATED_CHECK_TIME: Duration = Duration::from_secs(5);
 
 impl Follower {
@@ -70,7 +70,8 @@ impl Follower {
         }
     }
 
-    /// Another host has deleted the file, or its NFS server uses another handle: it is reopened where it is found.
+    /// Closes a file whose NFS handle is stale, because another host has deleted the file or the server uses another
+    /// handle. It is reopened where it is found.
     pub fn park_stale_file(&mut self, id: FileId) {
         let Some(tracked) = self.catalog.get(id) else { return };
         let Some(key) = tracked.file_key() else { return };
@@ -116,7 +117,7 @@ impl Follower {
         }
     }
 
-    /// Where a path has lost its file a moment ago, another file may have been created and renamed between two scans.
+    /// Opens files that were created and renamed between two scans at paths that have lost their file a moment ago.
     pub fn check_vacated_paths(&mut self, result: &ScanResult) {
         let now = self.now();
         let here: HashSet<&Path> = result.found.iter().map(|found| &*found.path).collect();

@@ -11,7 +11,7 @@ use super::types::Change;
 use crate::event::{FileId, Level};
 
 impl SourceConfig {
-    /// Everything but the paths is equal, so the events are the same.
+    /// Whether everything but the paths is equal, so that the events are the same.
     pub fn reads_as(&self, other: &SourceConfig) -> bool {
         *self == SourceConfig { paths: self.paths.clone(), ..other.clone() }
     }
@@ -66,6 +66,7 @@ impl Follower {
         }
     }
 
+    /// Stops following a file but keeps its row, so that the file continues where it was when it is found again.
     pub fn release_file(&mut self, id: FileId) {
         let row = self.catalog.get(id).and_then(|tracked| tracked.row.clone());
         self.stop_following(id);
@@ -87,7 +88,8 @@ impl Follower {
         }
     }
 
-    /// The source is started for the first time. Before the first pass this is unknown, and that pass determines it.
+    /// Whether the source is started for the first time. Before the first pass this is unknown, and that pass
+    /// determines it.
     fn is_first_start(&self, source: &SourceConfig) -> bool {
         let store = self.shared.store.get().filter(|_| self.phase != Phase::BeforeState);
         store.is_some_and(|store| store.first_start(&source.name))

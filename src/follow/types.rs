@@ -1,4 +1,5 @@
-//! Plain data types that several files of this directory use.
+//! Plain data that several files of this directory use: the result of a read, the settings of a log, and a change of
+//! its sources.
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

@@ -15,16 +15,16 @@ use super::types::Change;
 use crate::base::{OnPanic, Supervisor, timed_fs};
 use crate::event::FileId;
 
-/// More changed paths at once than this are treated as a change of any file.
+/// If more paths than this have changed, all files are checked.
 const MANY: usize = 512;
 
-/// The name of this part in reports of failures.
+/// Name of this part in failure messages.
 pub(in crate::follow) const PART: &str = "file change notifications";
 
-/// Requests and possible changes since the follower's last pass.
+/// Requests and possible changes since the follower's last turn.
 #[derive(Debug, Default)]
 pub(in crate::follow) struct Hints {
-    /// These may have grown.
+    /// Files that may have grown.
     pub paths: BTreeSet<PathBuf>,
     /// Files may have appeared, disappeared or been renamed.
     pub rescan: bool,
@@ -97,7 +97,7 @@ pub(in crate::follow) struct Watch {
     /// By real path, with the watched inode, so that a directory created again is watched again.
     directories: BTreeMap<PathBuf, (u64, Result<Coverage, String>)>,
     broken: Option<String>,
-    /// Some directories are on mounts that may hang, and are only polled.
+    /// Whether some directories are on mounts that may hang, and are only polled.
     polled: bool,
     /// The notification thread has ended.
     ended: Arc<AtomicBool>,
@@ -127,7 +127,7 @@ impl Watch {
         }
     }
 
-    /// Watches exactly these directories; a failed one is retried when it is created again.
+    /// Watches exactly these directories. One that cannot be watched is tried again only after it was created again.
     pub fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
         let Some(watcher) = &mut self.watcher else { return };
         // The call would be made on the notification thread, and may hang there.
@@ -166,7 +166,7 @@ impl Watch {
         self.directories.get(directory).and_then(|(_, watched)| watched.as_ref().ok().copied())
     }
 
-    /// Every change in any of the directories is reported.
+    /// Whether every change in any of the directories is reported.
     pub fn reports_all_changes(&self) -> bool {
         let all = |watched: &Result<Coverage, String>| *watched == Ok(Coverage::All);
         !self.has_ended()

@@ -105,7 +105,7 @@ impl<'a> Line<'a> {
         let mut tagged = Tagged::read(&rest[host_end + 1..]);
         let mut host = host;
         if host.ends_with(b":") {
-            // Without a host.
+            // The first word ends in a colon, so it is the tag: there is no host.
             tagged = Tagged::read(rest);
             host = &rest[..0];
         }
@@ -131,7 +131,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `Nov 14 …`, or ISO 8601 with a `T`: other times belong to other formats.
+/// Whether the text begins like `Nov 14 …`, or with ISO 8601 with a `T`: other times belong to other formats.
 fn is_syslog_time(text: &[u8]) -> bool {
     match text {
         [month @ b'A'..=b'Z', ..] => *month != b'@' && text.get(3) == Some(&b' '),
@@ -140,7 +140,7 @@ fn is_syslog_time(text: &[u8]) -> bool {
     }
 }
 
-/// A host name, not a word of a sentence.
+/// Whether the text is a host name, not a word of a sentence.
 fn is_host(text: &[u8]) -> bool {
     let host = text.iter().all(|byte| {
         byte.is_ascii_lowercase()
@@ -150,7 +150,7 @@ fn is_host(text: &[u8]) -> bool {
     host && !text.is_empty() && level::word(text).is_none()
 }
 
-/// `tag[pid]: message`
+/// The part after the host: `tag[pid]: message`.
 struct Tagged<'a> {
     tag: &'a [u8],
     pid: &'a [u8],

@@ -1,4 +1,4 @@
-//! Generates an endless sequence of lines, determined by seed and times alone.
+//! Generates an endless sequence of sample log lines, determined by the seed and the times alone.
 
 use jiff::tz::TimeZone;
 
@@ -7,9 +7,9 @@ use super::{Profile, lines};
 use crate::base::Timestamp;
 use crate::event::Level;
 
-/// Lines between two bursts of errors: from 150 to 550.
+/// Lines between two bursts of errors: the minimum, and the number of possible values (150 to 549).
 const CALM: (u64, u64) = (150, 400);
-/// Lines per burst: from 6 to 14.
+/// Lines per burst: the minimum, and the number of possible values (6 to 13).
 const BURST: (u64, u64) = (6, 8);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +50,13 @@ impl Generator {
         self.burst = lines;
     }
 
+    /// The next line, with a random level, or an error in a burst.
     pub fn line_at(&mut self, time: Timestamp) -> Line {
         let level = self.next_level();
         self.line_of(time, level)
     }
 
+    /// The next line, with this level.
     pub fn line_of(&mut self, time: Timestamp, level: Level) -> Line {
         self.number += 1;
         let instant = jiff::Timestamp::from_nanosecond(time.0.into()).unwrap_or_default();
@@ -64,7 +66,7 @@ impl Generator {
         Line { time, level, text }
     }
 
-    /// A random number of nanoseconds around `mean`, the time between two lines.
+    /// The random time until the next line in nanoseconds: between half and one and a half times `mean`.
     pub fn jitter(&mut self, mean: u64) -> u64 {
         mean / 2 + self.random.below(mean.max(1))
     }

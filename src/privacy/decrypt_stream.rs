@@ -15,7 +15,7 @@ const SHORTEST_REPORTED: usize = 16;
 
 #[derive(Debug)]
 pub struct StreamDecryptor<'a> {
-    opener: &'a Decryptor,
+    decryptor: &'a Decryptor,
     /// Bytes that may be the beginning of a token.
     pending: Vec<u8>,
     quotes: Quotes,
@@ -27,11 +27,12 @@ pub struct StreamDecryptor<'a> {
 pub type Each<'f> = &'f mut dyn FnMut(Result<DecryptedValue, DecryptError>);
 
 impl<'a> StreamDecryptor<'a> {
-    pub fn new(opener: &'a Decryptor) -> Self {
-        StreamDecryptor { opener, pending: Vec::new(), quotes: Quotes::default(), one_line: false }
+    pub fn new(decryptor: &'a Decryptor) -> Self {
+        let (pending, quotes) = (Vec::new(), Quotes::default());
+        StreamDecryptor { decryptor, pending, quotes, one_line: false }
     }
 
-    /// For lines that people read: values are sanitised.
+    /// `true`: the output is text for people, so values are sanitised and stay on one line.
     #[must_use]
     pub fn on_one_line(mut self, one_line: bool) -> Self {
         self.one_line = one_line;
@@ -55,7 +56,7 @@ impl<'a> StreamDecryptor<'a> {
         self.pending = pending;
     }
 
-    /// Appends the output for the rest, at the end of the text.
+    /// At the end of the text: appends the output for the bytes that are still pending.
     pub fn finish(&mut self, out: &mut Vec<u8>, each: Each<'_>) {
         let pending = std::mem::take(&mut self.pending);
         self.process(&pending, true, out, each);
@@ -90,7 +91,7 @@ impl<'a> StreamDecryptor<'a> {
 
     /// Returns the number of processed bytes: the token, or only the prefix if it cannot be decrypted.
     fn token(&mut self, text: &str, out: &mut Vec<u8>, each: Each<'_>) -> usize {
-        match self.opener.open_first(text) {
+        match self.decryptor.open_first(text) {
             Ok((length, opened)) => {
                 match self.quotes.inside {
                     _ if self.one_line => {

@@ -11,6 +11,7 @@ use crate::event::document::{MOVED, leaves, search_text};
 use crate::event::{Flags, Level, Value};
 use crate::query::Subject;
 
+/// A parsed event document: the JSON form in which sinks store an event.
 #[derive(Clone, Debug, Default)]
 pub struct Document<'a> {
     /// As in the document: RFC 3339 in UTC.

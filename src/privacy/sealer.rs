@@ -29,7 +29,7 @@ struct Session {
     nonces: Nonces,
     /// Path, day and month of the last event; nearly always the same for the next event.
     month: Option<(Arc<Path>, i32, Month)>,
-    /// Only a few, so that a linear search is faster than hashing.
+    /// The derived keys by month and field: only a few, so that a linear search is faster than hashing.
     fields: Vec<(Month, Box<str>, Arc<Field>)>,
     addresses: HashMap<Month, Arc<AddressKeys>>,
 }
@@ -64,7 +64,7 @@ impl Sealer {
         }
     }
 
-    /// The month of an event: that of its file name, else that of its UTC day.
+    /// The month of an event: that in its file name, otherwise that of its UTC day.
     pub fn month_of(&self, path: &Arc<Path>, day: i32) -> Month {
         let mut session = self.session();
         match &session.month {

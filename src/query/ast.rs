@@ -1,11 +1,11 @@
-//! The syntax tree of a query. Every back end compiles only this tree.
+//! The syntax tree of a query. Searches, filters and rules evaluate only this tree, never the text of a query.
 
 use regex::bytes::Regex;
 
 use crate::base::Timestamp;
 use crate::event::Level;
 
-/// Depth and length are bounded by the parser.
+/// A condition on an event. The parser limits its depth and length.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// `*`, and the empty query.
@@ -66,7 +66,8 @@ pub struct Pattern(pub String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldName(pub String);
 
-/// A test of a whole value, case ignored; of any element of an array. False for a missing field, null or [].
+/// A test of a field's whole value, ignoring case. An array passes if any of its elements does. A missing field, null
+/// and [] do not pass.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
     /// Equal as text. Keeps the case of the query, which matters for sealed values.
@@ -88,6 +89,7 @@ pub enum Test {
     },
 }
 
+/// One end of a range of numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
     None,

@@ -33,6 +33,7 @@ impl Pattern {
         Pattern(text)
     }
 
+    /// The decoded steps of the pattern.
     pub fn steps(&self) -> impl Iterator<Item = Step> + Clone + '_ {
         let mut characters = self.0.chars();
         std::iter::from_fn(move || {

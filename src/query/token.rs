@@ -1,4 +1,4 @@
-//! Splits a text into search tokens, identically for the predicate, the archive and every other back end.
+//! Splits a text into search tokens, identically for events in memory, the archive and every other back end.
 //!
 //! A token is a run of characters that are Alphabetic or a Number in Unicode's sense, in simple lower case (one
 //! character to one; `İ` becomes `i`), truncated to 255 UTF-16 units. There is no stemming and there are no stop words.
@@ -42,6 +42,7 @@ pub struct Runs<'a> {
     at: usize,
 }
 
+/// The runs of token characters in a text.
 pub fn runs(text: &str) -> Runs<'_> {
     Runs { text, at: 0 }
 }
@@ -94,7 +95,7 @@ pub fn lower_text(text: &str) -> String {
     text.chars().map(lower).collect()
 }
 
-/// Equal in simple lower case.
+/// Whether both texts are equal in simple lower case.
 pub fn equal_ignoring_case(left: &str, right: &str) -> bool {
     if left.is_ascii() && right.is_ascii() {
         return left.eq_ignore_ascii_case(right);

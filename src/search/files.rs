@@ -28,8 +28,8 @@ use crate::query::{Expr, RequiredLiteral, Subject, required_literal};
 
 /// Bytes read at once.
 const BLOCK: usize = Framer::PIECE;
-/// Bytes per step back in the search for the start of a record. One step is also the minimum, because records may
-/// inherit properties from earlier ones.
+/// Bytes per step back in the search for the start of a record. At least one step is made, because a record may take
+/// its time from an earlier one.
 const REALIGN_STEP: u64 = 256 * 1024;
 /// Maximum number of field names compared for a suggestion.
 const MAX_NAMES: usize = 10_000;
@@ -52,8 +52,8 @@ pub struct Input {
     pub day: i32,
 }
 
-/// Calls `each` with every result, file by file in order, or newest first over all files, and returns their number.
-/// Events are returned in their outgoing form under `policy`.
+/// Calls `each` with every match, file by file in order, or newest first over all files, and returns their number.
+/// `each` gets the events in their outgoing form under `policy`.
 pub fn files(
     inputs: &[Input],
     query: &Expr,
@@ -61,15 +61,15 @@ pub fn files(
     policy: &Policy,
     each: Each<'_>,
 ) -> Result<u64, SearchError> {
-    let mut sieve = MatchCollector::new(query, options, policy);
-    if !sieve.is_full() {
-        let query = sieve.query().clone();
-        search_all(inputs, &query, &mut |event| sieve.take(event, each))?;
+    let mut matches = MatchCollector::new(query, options, policy);
+    if !matches.is_full() {
+        let query = matches.query().clone();
+        search_all(inputs, &query, &mut |event| matches.take(event, each))?;
     }
-    sieve.finish(each)
+    matches.finish(each)
 }
 
-/// The number of results.
+/// The number of matches; counting ends at `options.limit`.
 pub fn count_files(inputs: &[Input], query: &Expr, options: &Options) -> Result<u64, SearchError> {
     let limit = options.limit.unwrap_or(u64::MAX);
     let mut found = 0;

@@ -1,4 +1,4 @@
-//! Reads a long result page by page, so that memory stays bounded.
+//! Selects the results of an archive search page by page, so that memory stays bounded.
 
 use tantivy::{DocAddress, SegmentReader};
 
@@ -36,7 +36,7 @@ pub(super) struct Page {
     after: Option<Rank>,
     size: usize,
     found: Vec<Rank>,
-    /// The page is full up to this result: later ones are ignored.
+    /// Once enough results are found: the last one that still fits on the page; later ones are ignored.
     last: Option<Rank>,
 }
 
@@ -45,6 +45,7 @@ impl Page {
         Page { order, after, size, found: Vec::new(), last: None }
     }
 
+    /// Adds the results in one segment of the archive.
     pub fn collect(
         &mut self,
         segment: u32,
@@ -73,11 +74,12 @@ impl Page {
         }
         self.found.push(rank);
         if self.found.len() >= 2 * self.size.max(1) {
-            self.cut();
+            self.keep_first();
         }
     }
 
-    fn cut(&mut self) {
+    /// Drops results that are beyond the end of the page.
+    fn keep_first(&mut self) {
         if self.found.len() > self.size {
             self.found.select_nth_unstable(self.size);
             self.found.truncate(self.size);
@@ -87,7 +89,7 @@ impl Page {
 
     /// The results of the page, in order.
     pub fn finish(mut self) -> Vec<Rank> {
-        self.cut();
+        self.keep_first();
         self.found.sort_unstable();
         self.found
     }

@@ -18,6 +18,7 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    /// Writes the row of a generation, with its cuts.
     pub fn generation(&mut self, row: GenerationRow) {
         let memory = &mut *self.memory;
         let before = memory.rows.generations.get(&row.id);
@@ -40,11 +41,12 @@ impl Transaction<'_> {
         memory.mark_dirty(name_of_generation(&id));
     }
 
+    /// Writes a cursor.
     pub fn cursor(&mut self, consumer: &str, lane: &str, cursor: Cursor) {
         self.cursor_where(consumer, lane, cursor, |known| known != Some(cursor.offset));
     }
 
-    /// Does nothing if the cursor exists.
+    /// Writes a cursor, unless one exists.
     pub fn cursor_if_none(&mut self, consumer: &str, lane: &str, cursor: Cursor) {
         self.cursor_where(consumer, lane, cursor, |known| known.is_none());
     }
@@ -79,7 +81,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// `true` if the source was not known before.
+    /// Records that a source was started. `true`: for the first time.
     pub fn source(&mut self, source: &str) -> bool {
         let memory = &mut *self.memory;
         let source = source.to_owned();
@@ -91,6 +93,7 @@ impl Transaction<'_> {
         first
     }
 
+    /// Records that a month key was used for sealing.
     pub fn used_key(&mut self, key: &str) {
         let memory = &mut *self.memory;
         let key = key.to_owned();
@@ -110,6 +113,7 @@ impl Transaction<'_> {
         self.change(table.name_of(key), Some(encode(row)));
     }
 
+    /// Removes a row of a table on disk.
     pub fn remove_row<K: Key, V: Serialize + DeserializeOwned>(
         &mut self,
         table: &Table<K, V>,

@@ -1,4 +1,4 @@
-//! The durable rows: a journal in front of a database.
+//! Makes the rows of the state durable: in a journal, and from time to time in a database.
 //!
 //! A commit is one record in the journal. A checkpoint writes everything that only the journal holds into the database,
 //! in one transaction together with the number of the last record included, and restarts the journal. After a crash at
@@ -19,6 +19,7 @@ pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Durable {
     pub disk: Disk,
     pub journal: Journal,
+    /// Uptime of the last checkpoint.
     pub checkpointed: Duration,
 }
 
@@ -27,7 +28,7 @@ impl Durable {
         now.saturating_sub(self.checkpointed) >= CHECKPOINT_EVERY
     }
 
-    /// `false`: not durable, and only a checkpoint can make it so.
+    /// Appends a commit to the journal. `false`: it is not durable, and only a checkpoint can make it so.
     pub fn append(&mut self, batch: &Batch) -> bool {
         let appended = self.journal.append(batch.number, &batch.changes);
         appended.unwrap_or_else(|error| {
@@ -37,7 +38,7 @@ impl Durable {
         })
     }
 
-    /// `batch` contains all rows that are not in the database.
+    /// Writes a checkpoint. `batch` contains all rows that are not in the database.
     pub fn checkpoint(&mut self, batch: &Batch, now: Duration) -> Result<(), DiskError> {
         let base = JournalPosition { salt: self.journal.salt(), through: batch.number };
         self.disk.write(&batch.changes, &base)?;
@@ -45,7 +46,7 @@ impl Durable {
         Ok(())
     }
 
-    /// `everything` contains all rows: the database was damaged or removed while in use.
+    /// Creates the database again, because it was damaged or removed while in use. `everything` contains all rows.
     pub fn recreate(
         &mut self,
         everything: &Changes,
@@ -58,7 +59,7 @@ impl Durable {
         Ok(())
     }
 
-    /// Without a journal, every commit is a checkpoint, which calls this again.
+    /// Begins the journal anew after a checkpoint. If that fails, every commit is a checkpoint and tries this again.
     fn restart_journal(&mut self, base: JournalPosition, now: Duration) {
         self.checkpointed = now;
         if let Err(error) = self.journal.restart(base.through) {

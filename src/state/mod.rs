@@ -22,7 +22,7 @@ pub struct GenerationRow {
     /// Where it was last seen. A label, never a key.
     #[serde(with = "path_bytes")]
     pub path: PathBuf,
-    /// Of its file, which may be in another place than the path says, as the path may be a link.
+    /// The device of its file. The path may be a link to another device.
     pub device: u64,
     /// The directory that contained its file; `None` in rows of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,18 +49,18 @@ pub struct GenerationRow {
     pub encoding: Encoding,
     pub formats: Vec<FormatEntry>,
     pub days: Vec<DayMark>,
-    /// In a table of their own, because there may be many and the row is written often.
+    /// Stored in a table of their own, because there may be many and this row is written often.
     #[serde(default, skip_serializing_if = "has_no_cuts")]
     pub cuts: Cuts,
     pub first_seen: Timestamp,
-    /// Truncated, deleted or replaced: the generation ends at its mark.
+    /// When it ended because its file was truncated, deleted or replaced: it ends at its mark. `None`: it continues.
     pub ended: Option<Timestamp>,
     /// Bytes that no consumer can read any more, as determined at the end of the generation.
     pub lost: u64,
     /// The part of it that is kept in the intake directory, if it no longer has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
-    /// Set when it has ended.
+    /// How long ago it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absence: Option<TimeSinceEnd>,
 }
@@ -86,7 +86,7 @@ impl GenerationRow {
         self.mark.offset.max(self.reached)
     }
 
-    /// It is read from a copy that lacks the end.
+    /// Whether it is read from a copy that lacks the end.
     pub fn is_short(&self) -> bool {
         self.reached > self.mark.offset
     }
@@ -96,7 +96,7 @@ impl GenerationRow {
         self.moved.unwrap_or_else(|| self.identity.file_key())
     }
 
-    /// Bytes from the mark on were first seen on this UTC day. `true` if this adds a day mark.
+    /// Records that bytes from the mark on were first seen on this UTC day. `true` if this adds a day mark.
     pub fn note_day(&mut self, today: i32) -> bool {
         // A clock that stepped back adds no day mark.
         let later = self.days.last().is_none_or(|mark| mark.day < today);
@@ -141,12 +141,13 @@ impl TimeSinceEnd {
         TimeSinceEnd { long: Duration::ZERO, counted: now }
     }
 
+    /// Adds the time since the last count.
     pub fn counted(self, now: Timestamp) -> Self {
         let passed = now.since(self.counted).min(Self::LONGEST_STEP);
         TimeSinceEnd { long: self.long + passed, counted: now }
     }
 
-    /// It is too early to count again, unless the clock went back.
+    /// Whether it is too early to count again. `false` also if the clock went back.
     pub fn was_counted(self, now: Timestamp) -> bool {
         now >= self.counted && now.since(self.counted) < Self::SHORTEST_STEP
     }
@@ -178,7 +179,7 @@ pub struct Rest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CursorRow {
     pub consumer: String,
-    /// `*`, or the name of a blocked lane.
+    /// `*` for the main worker, otherwise the name of a blocked lane.
     pub lane: String,
     pub generation: GenerationId,
     pub offset: u64,
@@ -210,8 +211,8 @@ pub use error::StateError;
 pub use store::{StateOwnership, Store};
 pub use tables::{Key, Table};
 
-/// Month keys that were used for sealing, as of the last snapshot, which is written whenever a key is added. For
-/// processes that do not own the state.
+/// Month keys that were used for sealing, for processes that do not own the state: as of the last snapshot, which is
+/// written whenever a key is added.
 pub fn used_keys(directory: &std::path::Path) -> Vec<String> {
     let found = snapshot::read(directory).map(|snapshot| snapshot.rows.keys);
     found.unwrap_or_default().into_iter().collect()

@@ -1,4 +1,4 @@
-//! The rows of all tables that are kept in memory, and their encoding as bytes.
+//! The rows of the tables that are kept in memory, and their encoding as bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -131,6 +131,7 @@ impl Rows {
         names.into_iter().map(|name| (name.clone(), self.row(&name))).collect()
     }
 
+    /// Decodes the rows; those of other tables are ignored.
     pub fn read(rows: &Changes) -> Result<Rows, RowError> {
         let mut read = Rows::default();
         let mut cuts = Vec::new();
@@ -161,7 +162,7 @@ impl Rows {
     }
 }
 
-/// Without its cuts.
+/// Encodes the row without its cuts, which have rows of their own.
 fn encode_generation(row: &GenerationRow) -> Vec<u8> {
     encode(&GenerationRow { cuts: Cuts::default(), ..row.clone() })
 }
@@ -182,7 +183,7 @@ pub(super) fn name_of_key(name: &String) -> RowName {
     RowName::new(KEYS, name)
 }
 
-/// The rows of cuts that have changed.
+/// The names of the rows of cuts that have changed.
 pub(super) fn changed_cuts(
     id: GenerationId,
     before: &Cuts,
@@ -200,7 +201,7 @@ pub(super) fn name_of_cuts(id: GenerationId, block: u32) -> RowName {
     RowName::new(CUTS, &CutsKey(id, block))
 }
 
-/// Cuts of a generation: those from index `BLOCK` × number on.
+/// The key of a row of cuts: the generation and the number of the block, which begins at index [`BLOCK`] × number.
 struct CutsKey(GenerationId, u32);
 
 impl Key for CutsKey {
@@ -238,7 +239,7 @@ impl Key for CursorKey {
     }
 }
 
-/// The text, and the bytes after it.
+/// Decodes a text at the beginning of a key; also returns the bytes after it.
 fn text_of_key(mut bytes: &[u8]) -> Option<(Arc<str>, &[u8])> {
     let mut text = Vec::new();
     loop {

@@ -50,8 +50,8 @@ impl Canvas<'_> {
         if area.is_empty() {
             return;
         }
-        let cut = width_of(spans) > usize::from(area.width);
-        let room = usize::from(area.width) - usize::from(cut);
+        let is_truncated = width_of(spans) > usize::from(area.width);
+        let room = usize::from(area.width) - usize::from(is_truncated);
         let mut used = 0;
         for span in spans {
             let text = head(&span.text, room - used);
@@ -62,10 +62,10 @@ impl Canvas<'_> {
                 break;
             }
         }
-        if cut {
-            let mark = self.glyphs().cut;
+        if is_truncated {
+            let ellipsis = self.glyphs().cut;
             let style = self.style(Some(Role::Dim));
-            self.buffer.set_stringn(area.x + used as u16, area.y, mark, 1, style);
+            self.buffer.set_stringn(area.x + used as u16, area.y, ellipsis, 1, style);
         }
     }
 

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::input::{Decoder, Input};
 
-/// An escape byte without a successor for this long is the Esc key.
+/// An escape byte that no other byte follows for this long is the Esc key.
 const ESCAPE_TIMEOUT: Duration = Duration::from_millis(30);
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Keyboard {
         Keyboard { terminal, decoder: Decoder::default() }
     }
 
-    /// Waits for input, a wake-up or the timeout (`None`: without limit).
+    /// Waits for input, a wake-up or the timeout (`None`: without limit). Appends the input to `inputs`.
     pub fn wait(
         &mut self,
         wake: &impl AsFd,

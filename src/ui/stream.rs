@@ -19,14 +19,15 @@ use crate::event::FileId;
 use crate::follow::view::{Entry, Frontier, Position, Scope};
 use crate::privacy::token;
 
-/// Least number of rows kept around the screen.
+/// Minimum number of rows kept above and below the screen.
 const SPARE_ROWS: usize = 150;
 
 /// One record of the timeline.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub entry: Entry,
-    /// The offsets right before it in every file; `None` for an incomplete record.
+    /// Its position in the timeline: for every file, the offset of the first record that does not come before it.
+    /// `None` for an incomplete record.
     pub at: Option<Frontier>,
     /// Number of lines of its text.
     pub lines: u16,
@@ -50,6 +51,7 @@ pub enum Reset {
     },
 }
 
+/// The state of the pane that shows the timeline.
 #[derive(Debug)]
 pub struct Stream {
     pub rows: VecDeque<Row>,
@@ -58,7 +60,7 @@ pub struct Stream {
     pub tail: Frontier,
     pub at_head: bool,
     pub at_tail: bool,
-    /// The first row on the screen, and how many of its lines are above the screen.
+    /// Index of the first row on the screen, and how many of its lines are above the screen.
     pub top: usize,
     pub clip: u16,
     pub selected: usize,
@@ -70,12 +72,13 @@ pub struct Stream {
     /// Height of the pane in lines.
     pub height: u16,
     pub reset: Option<Reset>,
-    /// Files have changed since the tail was read.
+    /// Whether files have changed since the rows at the tail were read.
     pub stale: bool,
-    /// Counted number of records that arrived since the screen was paused.
+    /// Number of records counted so far that arrived since the screen was paused.
     pub new_below: u64,
+    /// The offsets up to which they are counted.
     pub new_counted_to: Option<Frontier>,
-    /// There may be more such records to count.
+    /// Whether there may be more such records to count.
     pub new_count_stale: bool,
     /// Set after a jump: some rows above the target are wanted as context.
     pub wants_context: bool,
@@ -194,6 +197,7 @@ impl Stream {
         }
     }
 
+    /// Drops all rows; they are loaded again at `reset`.
     pub fn restart(&mut self, reset: Reset) {
         self.rows.clear();
         (self.top, self.clip, self.selected, self.pending_move) = (0, 0, 0, 0);
@@ -221,7 +225,7 @@ impl Stream {
         }
     }
 
-    /// Loads the rows again after a file was hidden or shown, whose offset is no longer known.
+    /// Loads the rows again after a file was hidden or shown: its offset in the timeline is no longer known.
     pub fn reload_around_file(&mut self, file: FileId) {
         let slot = self.files.iter().position(|known| *known == file);
         self.reload();
@@ -251,7 +255,7 @@ impl Stream {
         Some(Reset::Around { position: row.entry.position, at })
     }
 
-    /// Bounds memory: rows far from the screen are dropped, and loaded again when needed.
+    /// Drops rows far from the screen, to limit memory. They are loaded again when needed.
     pub fn trim(&mut self) {
         let most = usize::from(self.height) * 3 + SPARE_ROWS;
         let keep = usize::from(self.height) + SPARE_ROWS;
@@ -291,7 +295,7 @@ pub fn incomplete_row(entry: Entry, mask: &Mask) -> Row {
     Row { lines: lines_of(&entry, mask), at: None, entry }
 }
 
-// A screen never shows more lines.
+/// Number of lines of the record's text, at most 500: a screen never shows more.
 fn lines_of(entry: &Entry, mask: &Mask) -> u16 {
     record_text::count(&entry.event(), mask).min(500) as u16
 }

@@ -1,4 +1,4 @@
-//! A backend wrapper that keeps the screen intact around text of uncertain width.
+//! A wrapper around the terminal backend that keeps the screen intact if it shows text of uncertain width.
 //!
 //! Terminals may draw flags, emoji of several characters and joined scripts wider or narrower than computed, which
 //! would leave stale cells behind. Promises: a line that contains or contained such text is redrawn as a whole when it

@@ -25,7 +25,7 @@ const MESSAGES: &str = "alert messages";
 pub(super) struct Alerts {
     task: Option<JoinHandle<()>>,
     stop: CancellationToken,
-    /// No more events will come: the rules end once all existing events are evaluated.
+    /// To be cancelled when no more events will come: the rules then end once all existing events are evaluated.
     pub finish: CancellationToken,
     pub statuses: watch::Receiver<Vec<RuleStatus>>,
 }
@@ -78,8 +78,8 @@ impl Alerts {
         Alerts { task: Some(tokio::spawn(consuming)), stop, finish, statuses: outputs.statuses }
     }
 
-    /// Returns when all tasks have ended; at most a read is still running, whose result is discarded. Rules keep no
-    /// data that has to be written.
+    /// Stops the rules and returns when their task has ended. A read that takes longer than [`STOP_WAIT`] may still be
+    /// running then; its result is discarded. Rules keep no data that has to be written.
     pub async fn stop(&mut self) {
         self.stop.cancel();
         let late = tokio::time::timeout(STOP_WAIT, self.ended()).await.is_err();

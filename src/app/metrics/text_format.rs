@@ -6,12 +6,12 @@ use std::fmt::Write;
 /// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only increases, except for a restart.
+    /// Only increases; a restart sets it to zero.
     Counter,
     Gauge,
 }
 
-/// Written in order: a family, then its samples.
+/// The text of one answer, written in order: a family, then its samples.
 #[derive(Debug, Default)]
 pub struct Page {
     text: String,
@@ -19,7 +19,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// `help`: one line, without a backslash.
+    /// Begins a family of samples. `help`: one line, without a backslash.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",

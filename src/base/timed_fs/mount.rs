@@ -10,9 +10,9 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// A call that takes longer than this is overdue …
+/// The deadline of calls to a mount that has always answered in time.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// … but the deadline of a mount that has answered later grows up to this.
+/// The longest deadline: a mount that has answered late gets more time for the next calls, up to this.
 const LONGEST: Duration = Duration::from_secs(10);
 /// The thread ends after this time without calls.
 const IDLE: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ struct State {
 }
 
 impl State {
+    /// Duration of the running call, if it is overdue.
     fn stuck_for(&self) -> Option<Duration> {
         self.running.map(|since| since.elapsed()).filter(|waited| *waited >= self.deadline)
     }
@@ -48,14 +49,14 @@ impl State {
         self.deadline.saturating_sub(waited).max(Duration::from_millis(1))
     }
 
-    /// The running call has returned.
+    /// Records that the running call has returned, and adjusts the deadline.
     fn returned(&mut self) {
         let Some(took) = self.running.take().map(|since| since.elapsed()) else { return };
         self.deadline = deadline_after(self.deadline, took);
     }
 }
 
-/// A late answer extends the deadline of the next calls; some hundred fast ones bring it back.
+/// The deadline of the next calls: a late answer extends it, and a few hundred fast ones reduce it again.
 fn deadline_after(deadline: Duration, took: Duration) -> Duration {
     if took > deadline && took <= LONGEST {
         (took * 2).min(LONGEST)
@@ -82,7 +83,7 @@ impl Mount {
         self.state().stuck_for()
     }
 
-    /// Blocks, but not much longer than the deadline.
+    /// Makes a call on the mount's thread. Blocks, but not much longer than the deadline.
     pub fn call<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -117,7 +118,7 @@ impl Mount {
         }
     }
 
-    /// Does not wait.
+    /// Has a file closed on the mount's thread, without waiting for it.
     pub fn close(self: &Arc<Self>, file: File) {
         let mut state = self.state();
         state.closing.push(file);
@@ -147,7 +148,7 @@ impl Mount {
         }
     }
 
-    /// `None`: there was no call for [`IDLE`].
+    /// Waits for the next call or file to close. `None`: there was none for [`IDLE`], and the thread ends.
     fn next(&self) -> Option<Work> {
         let deadline = Instant::now() + IDLE;
         let mut state = self.state();

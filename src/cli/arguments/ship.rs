@@ -5,7 +5,7 @@ use clap::Subcommand;
 pub const EXAMPLES: &str = "Examples:
   logwarden ship now                 ship everything up to now, also with ship.start = manual
   logwarden ship now es              only to this sink
-  logwarden ship pause es            until `logwarden ship resume es`
+  logwarden ship pause es            pause this sink until `logwarden ship resume es`
   logwarden ship retry               retry immediately instead of waiting for the back-off
 
 Sends the request to the engine that is using the state directory; shipping runs in that engine.";
@@ -22,7 +22,7 @@ pub enum Ship {
         /// Only this sink; default: all sinks
         sink: Option<String>,
     },
-    /// Resume continuous delivery
+    /// Resume shipping: continuously, or in passes if ship.every or ship.after is set
     Resume {
         /// Only this sink; default: all sinks
         sink: Option<String>,

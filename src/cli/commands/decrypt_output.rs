@@ -12,7 +12,7 @@ use crate::privacy::{Audit, AuditError, DecryptError, Decryptor};
 
 /// A writer that decrypts tokens on the way to `out`. Memory is bounded: one token at a time.
 pub struct DecryptingWriter<'o, W> {
-    revealer: StreamDecryptor<'o>,
+    stream: StreamDecryptor<'o>,
     recorder: AuditRecorder,
     failures: Failures,
     plain: Vec<u8>,
@@ -21,10 +21,10 @@ pub struct DecryptingWriter<'o, W> {
 }
 
 impl<'o, W: Write> DecryptingWriter<'o, W> {
-    /// `out` is standard output.
-    pub fn new(opener: &'o Decryptor, recorder: AuditRecorder, out: W) -> Self {
+    /// `out` writes to standard output: if that is a terminal, control characters are made visible.
+    pub fn new(decryptor: &'o Decryptor, recorder: AuditRecorder, out: W) -> Self {
         DecryptingWriter {
-            revealer: StreamDecryptor::new(opener),
+            stream: StreamDecryptor::new(decryptor),
             recorder,
             failures: Failures::default(),
             plain: Vec::new(),
@@ -33,31 +33,31 @@ impl<'o, W: Write> DecryptingWriter<'o, W> {
         }
     }
 
-    /// For text lines read by a person.
+    /// `true`: the output is text for people, so values are sanitised and stay on one line.
     #[must_use]
     pub fn on_one_line(mut self, text: bool) -> Self {
-        self.revealer = self.revealer.on_one_line(text);
+        self.stream = self.stream.on_one_line(text);
         self
     }
 
-    /// Reports the tokens that could not be decrypted.
+    /// Writes the rest of the output, and reports the tokens that could not be decrypted.
     pub fn end(mut self) -> io::Result<Exit> {
-        self.reveal(None)?;
+        self.decrypt(None)?;
         self.out.flush()?;
         let opened = self.recorder.close();
         Ok(self.failures.report(opened))
     }
 
-    /// `None`: end of input.
-    fn reveal(&mut self, bytes: Option<&[u8]>) -> io::Result<()> {
-        // Recorded before it is written.
+    /// Writes `bytes` with the tokens decrypted. `None`: end of input.
+    fn decrypt(&mut self, bytes: Option<&[u8]>) -> io::Result<()> {
+        // Each value is recorded before it is written to `out`.
         let each = &mut |found| match found {
             Ok(opened) => self.recorder.opened(opened),
             Err(error) => self.failures.add(&error),
         };
         match bytes {
-            None => self.revealer.finish(&mut self.plain, each),
-            Some(bytes) => self.revealer.push(bytes, &mut self.plain, each),
+            None => self.stream.finish(&mut self.plain, each),
+            Some(bytes) => self.stream.push(bytes, &mut self.plain, each),
         }
         match self.on_terminal {
             true => self.out.write_all(harmless_text(&self.plain).as_bytes())?,
@@ -70,7 +70,7 @@ impl<'o, W: Write> DecryptingWriter<'o, W> {
 
 impl<W: Write> Write for DecryptingWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.reveal(Some(bytes))?;
+        self.decrypt(Some(bytes))?;
         Ok(bytes.len())
     }
 
@@ -85,8 +85,9 @@ fn harmless_text(text: &[u8]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Writes the audit log: the first value of each key and field before it is shown, the total counts at the end. Where
-/// the log cannot be written, as on another machine, it warns once and decryption continues.
+/// Records decrypted tokens in the audit log: for each key and field, the first token before its value is shown, and
+/// the number of tokens at the end. If the log cannot be written, as on another machine, it warns once, and decryption
+/// continues.
 pub struct AuditRecorder {
     audit: Audit,
     file: String,
@@ -134,7 +135,7 @@ impl AuditRecorder {
     }
 }
 
-/// Also records the counts when the output is closed early.
+/// Records the counts also if the output is closed early.
 impl Drop for AuditRecorder {
     fn drop(&mut self) {
         self.close();

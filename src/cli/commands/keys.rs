@@ -176,10 +176,13 @@ fn destroy(keyring: &Keyring, month: Month, confirmed: Option<&str>) -> anyhow::
     }
     for slot in &slots {
         if !keyring.destroy(*slot)? {
-            say(format_args!("the file of {slot} could not be overwritten before it was removed"));
+            say(format_args!(
+                "the file of {slot} was removed but could not be overwritten; the key may still be readable on \
+                 the disk"
+            ));
         }
         to_stdout(|out| Ok(writeln!(out, "{slot} destroyed")?))?;
     }
-    say("backups and copies of the key still exist: destroy them too");
+    say("backups and copies of the key are not affected; destroy them too");
     Ok(Exit::Done)
 }

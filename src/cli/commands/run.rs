@@ -1,4 +1,5 @@
-//! `logwarden [PATH]…`: runs the engine, with the screen or (`--no-ui`) without it.
+//! `logwarden [PATH]…`: runs the engine, with the screen or (`--no-ui`) without it. Other commands use the screen from
+//! here.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ fn check_sinks_can_work(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the same files, environment and arguments again, with their current values.
+/// For a reload: reads the configuration files again, with the same environment and arguments.
 fn read_settings(global: Global, watch: Watch) -> ReadSettings {
     Arc::new(move || {
         resolve::reload(&global, &watch).map_err(|error| match error.downcast::<ConfigErrors>() {
@@ -101,6 +102,7 @@ pub fn require_screen() -> anyhow::Result<()> {
     Err(exit::usage_error(format!("{reason}, so the screen cannot be shown; leave out --view")))
 }
 
+/// Runs the screen with these options; the terminal was checked before.
 pub fn on_screen(settings: &Settings, options: ui::Options, read_settings: &ReadSettings) -> Exit {
     match screen::run(settings, options, read_settings) {
         Ok(()) => Exit::Done,

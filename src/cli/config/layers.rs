@@ -9,7 +9,7 @@ use crate::config::{Location, Problem, Table};
 pub const DEFAULTS: &str = include_str!("../../../assets/default.toml");
 
 const PREFIX: &str = "LOGWARDEN_";
-/// Names the extra configuration file.
+/// The environment variable with the path of an additional configuration file.
 const CONFIG_VARIABLE: &str = "LOGWARDEN_CONFIG";
 
 /// All layers merged.
@@ -29,7 +29,8 @@ impl Layers {
         Layers { table, problems, files: Vec::new() }
     }
 
-    /// Each argument: path of the setting, name of the argument, value.
+    /// Reads and merges all layers. `config`: the file named by `--config`, which is read instead of that of the
+    /// environment variable. Each of `arguments`: path of the setting, name of the argument, value.
     pub fn read(
         config: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -84,7 +85,7 @@ impl Layers {
                 Ok(value) => found.push((name.to_owned(), value)),
                 Err(_) => self.problems.push(Problem {
                     location: Location::of(name),
-                    text: "is not valid UTF-8".to_owned(),
+                    text: "the value is not valid UTF-8".to_owned(),
                 }),
             }
         }

@@ -1,4 +1,4 @@
-//! Why a request got no reply, in words that say what to do.
+//! The error of a request that got no usable reply. Its text says what happened and, if a person must act, what to do.
 
 use std::error::Error as _;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Error;
 
-/// There was no reply, or none that could be read.
+/// The reason why there was no reply, or none that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// There was no connection.
@@ -44,6 +44,7 @@ impl Failure {
         matches!(self, Failure::Redirected(_) | Failure::Untrusted(_) | Failure::Settings(_))
     }
 
+    /// The failure that an error of the HTTP client means. `node`: the address of the server.
     pub(super) fn of(error: &Error, node: &str, time_out: Duration) -> Failure {
         let root = root_of(error);
         if error.is_timeout() {
@@ -82,7 +83,7 @@ fn certificate_problem(root: &str) -> Option<String> {
              them"
         }
         text if text.starts_with("certificate expired") || text.starts_with("Expired") => {
-            "its certificate has expired; renew it on the server (or set this machine's clock)"
+            "its certificate has expired; renew it on the server, or correct this machine's clock"
         }
         text if text.starts_with("certificate not valid yet") => {
             "its certificate is not valid yet; check the clocks of both machines"

@@ -81,7 +81,8 @@ impl Catalog {
         Some(tracked)
     }
 
-    /// The file now has this device and inode; no other file has them.
+    /// Sets the device and inode of a file (`None`: it has none) and its birth time. If another file had the same
+    /// device and inode, the indexes lead to this one from now on.
     pub fn set_place(&mut self, id: FileId, place: Option<DeviceInode>, birth: i64) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.touched.insert(id);
@@ -138,7 +139,7 @@ impl Catalog {
         tracked.row = Some(row);
     }
 
-    /// Continues in the kept rest of the file, or without bytes; the file loses its device and inode.
+    /// The file is read further from its saved unread bytes, or has no bytes (`None`). It loses its device and inode.
     pub fn continue_in(&mut self, id: FileId, rest: Option<Arc<File>>) {
         let birth = self.files.get(&id).map_or(0, |tracked| tracked.birth);
         self.set_place(id, None, birth);
@@ -147,6 +148,7 @@ impl Catalog {
         }
     }
 
+    /// Sets the time of the next check of a file.
     pub fn check_at(&mut self, id: FileId, when: Duration) {
         let Some(tracked) = self.files.get_mut(&id) else { return };
         self.checks.remove(&(tracked.next_check, id));
@@ -156,7 +158,7 @@ impl Catalog {
         }
     }
 
-    /// Moves later checks forward to this time.
+    /// Brings checks that are due later than `when` forward to `when`.
     pub fn check_all_by(&mut self, when: Duration) {
         let later: Vec<FileId> =
             self.checks.range((when, FileId(0))..).map(|(_, id)| *id).collect();

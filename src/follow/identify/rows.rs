@@ -145,7 +145,7 @@ impl Follower {
         self.publish_once_durable(id, row);
     }
 
-    /// The file is published once its row is durable.
+    /// Assigns the row to the file, which is published to readers once the row is durable.
     fn publish_once_durable(&mut self, id: FileId, row: GenerationRow) {
         // Readers find the row without a file until the file is published. It must not count as ended meanwhile.
         if let Some(gone) = self.shared.without_file().get_mut(&row.id) {
@@ -169,8 +169,8 @@ pub(in crate::follow) fn set_location(row: &mut GenerationRow, tracked: &Tracked
     row.moved = tracked.file_key().filter(|file| *file != began);
 }
 
-/// The end of the last complete line that existed when the file was found; 0 if there is no complete line in a small
-/// file.
+/// The end of the last complete line that existed when the file was found. If there is none: 0 in a small file, the
+/// size of the file at that time in a large one.
 fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
     last_line_end(file, 0, first_size, encoding).unwrap_or(match first_size {
         0..=LINE_SEARCH_BYTES => 0,
@@ -178,6 +178,7 @@ fn start_at_end(file: &File, first_size: u64, encoding: Encoding) -> u64 {
     })
 }
 
+/// The configured format, or the one detected in the sample.
 fn vote(forced: Option<&str>, sample: &[u8]) -> FormatEntry {
     match forced {
         Some(name) => FormatEntry { offset: 0, format: name.into(), parameters: Vec::new() },

@@ -27,7 +27,7 @@ use crate::state::{GenerationRow, Rest, private_directory};
 /// Bytes copied per turn of the follower.
 const STEP: u64 = 8 << 20;
 const BUFFER: usize = 1 << 20;
-/// Bytes copied before the first unread byte: for the time of its record, and to verify the mark.
+/// Bytes before the first unread byte that are copied too: for the time of its record, and to verify the mark.
 const CONTEXT: u64 = 64 * 1024;
 /// Fraction of the disk that is left free: 1/20.
 const LEFT_FREE: u64 = 20;
@@ -43,7 +43,7 @@ enum Step {
 }
 
 impl Follower {
-    /// Copies one step for the first file that needs it; `true` if more is left to copy at once.
+    /// Copies one step for the first file that needs it; `true` if there is more to copy now.
     pub fn rescue_next_piece(&mut self) -> bool {
         while let Some(id) = self.work.rescuing.first().copied() {
             match self.copy_step(id) {
@@ -91,7 +91,8 @@ impl Follower {
         }
     }
 
-    /// Saves all unread bytes of deleted files at the stop, including files deleted since the last check.
+    /// Saves all unread bytes of deleted files before a stop or a change of the sources, including files deleted since
+    /// the last check.
     pub fn rescue_all(&mut self) {
         for id in self.catalog.ids() {
             let Some(tracked) = self.catalog.get_mut(id).filter(|t| t.place().is_some()) else {
@@ -186,8 +187,8 @@ impl Follower {
         }
     }
 
-    /// Removes saved bytes: all consumers have read them, or the file has a name again. The cursors must be durable
-    /// before.
+    /// Removes the saved bytes of a file because all consumers have read them, or the file has a name again. First
+    /// makes the cursors durable; if that fails, the bytes stay.
     pub fn drop_rest(&mut self, id: FileId) {
         if !self.persist() {
             return;
@@ -216,7 +217,7 @@ impl Follower {
         }
     }
 
-    /// Removes copies that a killed process has started and not recorded in a row.
+    /// Removes copies that a killed process started but did not record in a row.
     pub fn clear_rests(&self) {
         let ours = |intake: &&Intake| intake.rescue > 0;
         let Some(intake) = self.shared.config.intake.as_ref().filter(ours) else { return };
@@ -234,7 +235,7 @@ impl Follower {
         }
     }
 
-    /// Continues to read generations whose file was deleted from their saved bytes.
+    /// Generations whose file was deleted are read further from their saved bytes.
     pub fn take_up_rests(&mut self) {
         let gone = self.shared.without_file();
         let kept: Vec<GenerationRow> =
@@ -312,7 +313,7 @@ impl Follower {
         Tracked::new(Arc::new(handle), source, row.mark.offset, self.now())
     }
 
-    /// Reads on from the saved bytes and closes the descriptor of a deleted file that no longer grows.
+    /// If all bytes of a deleted file are saved, reads them from the copy from now on and closes its descriptor.
     pub fn read_from_rest(&mut self, id: FileId) {
         let whole = |tracked: &&Tracked| {
             let row = tracked.row.as_ref();

@@ -1,5 +1,5 @@
-//! Frames the bytes of a file in its encoding: UTF-16 is converted to UTF-8 and framed, and the bounds of the records
-//! are mapped back to the file's bytes.
+//! Splits the bytes of a file, in its own encoding, into records: UTF-16 is first converted to UTF-8, and the bounds of
+//! the records are mapped back to the file's bytes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -32,19 +32,20 @@ impl Transcoded {
         Transcoded { text, offsets }
     }
 
-    /// The offset in the bytes for an offset in the text that is a line bound.
+    /// Converts an offset in the text, which is the beginning or end of a line, to the offset in the bytes.
     fn in_bytes(&self, in_text: usize) -> usize {
         let behind = self.offsets.partition_point(|(_, text)| *text <= in_text);
         self.offsets[behind - 1].0
     }
 
+    /// Converts an offset in the bytes, which is one of [`Transcoded::offsets`], to the offset in the text.
     fn in_text(&self, in_bytes: usize) -> usize {
         let behind = self.offsets.partition_point(|(bytes, _)| *bytes <= in_bytes);
         self.offsets[behind - 1].1
     }
 }
 
-/// The buffer of a batch: the file's `bytes` themselves if they are the text.
+/// The buffer of a batch that contains `text`: the file's `bytes` without a copy, if they were not converted.
 pub fn shared(text: Cow<'_, [u8]>, bytes: &Arc<[u8]>) -> Arc<[u8]> {
     match text {
         Cow::Borrowed(_) => bytes.clone(),

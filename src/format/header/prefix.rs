@@ -1,11 +1,12 @@
-//! Parses the tokens before the time: a process, a level, a file name; and glog, which writes level and time together.
+//! Parses the tokens before the time in the header of a line: a process, a level, a file name. Also parses the header
+//! of glog, which writes level and time together.
 
 use super::{LevelStyle, Reader, closing, single_letter};
 use crate::format::level;
 use crate::format::time::{self, Stamp};
 
 impl Reader<'_> {
-    /// `26571:M 27 Dec 2018 11:19:18.874 * …` (Redis), or the time directly.
+    /// For a line that begins with a digit: `26571:M 27 Dec 2018 11:19:18.874 * …` (Redis), or the time itself.
     #[inline]
     pub(super) fn before_digits(&mut self) -> Option<()> {
         let digits = self.line.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
@@ -16,7 +17,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// `[time …`, `[INFO] time`, `[INFO ] [time]`, `[2932] time`.
+    /// For a line that begins with a bracket: `[time …`, `[INFO] time`, `[INFO ] [time]`, `[2932] time`.
     #[inline]
     pub(super) fn before_bracket(&mut self) -> Option<()> {
         if let Some((stamp, length)) = time::read(&self.line[1..]) {
@@ -38,7 +39,8 @@ impl Reader<'_> {
         self.before_late_time()
     }
 
-    /// `INFO 2023-…`, `INFO: 2023-…`, `I1114 10:23:01.123456`, `nova.log 2017-…`; also `Nov 14 …`.
+    /// For a line that begins with a letter: `INFO 2023-…`, `INFO: 2023-…`, `I1114 10:23:01.123456`,
+    /// `nova.log 2017-…`; also `Nov 14 …`.
     #[inline]
     pub(super) fn before_letters(&mut self) -> Option<()> {
         if self.glog().is_some() {

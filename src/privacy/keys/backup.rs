@@ -12,6 +12,7 @@ use super::{KeyError, Keyring, Slot};
 /// The result of a backup.
 #[derive(Debug, Default)]
 pub struct Backup {
+    /// Number of files copied.
     pub copied: usize,
     /// Number of files that the backup already had, with equal bytes.
     pub there: usize,
@@ -20,8 +21,8 @@ pub struct Backup {
 }
 
 impl Keyring {
-    /// Fails if a key is damaged, because its backup would be useless. Overwrites nothing in `target`; new lines are
-    /// appended to its list of used keys.
+    /// Copies the directory to `target`. Fails if a key is damaged, because its backup would be useless. Overwrites
+    /// nothing in `target`; new lines are appended to its list of used keys.
     pub fn backup(&self, target: &Path) -> Result<Backup, KeyError> {
         let (from, to) = (self.open_directory(None)?, Directory::open_or_create(target)?);
         let mut backup = Backup::default();
@@ -43,7 +44,7 @@ impl Keyring {
     }
 }
 
-/// `false`: the backup already had it.
+/// Writes one file. `false`: the backup already had it.
 fn copy(to: &Directory, name: &str, text: &[u8]) -> Result<bool, KeyError> {
     let failed = |source| KeyError::Write { path: to.path_of(name), source };
     let existing = match to.write_new(name, text) {

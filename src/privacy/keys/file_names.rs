@@ -15,6 +15,7 @@ pub struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
     Key,
+    /// Shows that the key of this slot was destroyed.
     Tombstone,
 }
 

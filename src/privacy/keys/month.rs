@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::base::{Timestamp, rfc3339};
 
-/// Year × 12 + month − 1.
+/// A month as a number: year × 12 + month − 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month(u16);
 
@@ -61,6 +61,7 @@ impl Month {
         }
     }
 
+    /// The form in key files and tokens; see [`Month`].
     pub fn index(self) -> u16 {
         self.0
     }

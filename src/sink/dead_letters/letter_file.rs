@@ -1,8 +1,8 @@
-//! One dead-letter file.
+//! Describes one dead-letter file: its sink, day, path and size.
 
 use std::path::PathBuf;
 
-/// The letters of one sink and day. The day is that of the rejection, in UTC.
+/// The file with the dead letters of one sink and day. The day is that of the rejection, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LetterFile {
     pub sink: String,

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::{DeadLetter, LetterFile, LetterFilter, Lines, MalformedLines};
 
-/// Most different reasons that are counted separately per file.
+/// Maximum number of reasons that are counted separately per file; all further ones are counted as `others`.
 const REASONS: usize = 200;
 
-/// The letters of one sink and day.
+/// A summary of the dead letters of one sink and day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Overview {
     pub sink: String,
@@ -18,14 +18,14 @@ pub struct Overview {
     pub letters: u64,
     /// Size of the whole file.
     pub bytes: u64,
-    /// When the first and the last of them were rejected.
+    /// When the first and the last of the counted letters were rejected.
     pub oldest: Option<String>,
     pub newest: Option<String>,
     /// The most frequent first, with values and numbers removed, so that equal reasons are counted together.
     pub reasons: Vec<(String, u64)>,
 }
 
-/// Reads a whole file; unreadable lines are added to `odd`.
+/// Reads a whole file and counts the letters that `choice` accepts; unreadable lines are added to `odd`.
 pub fn overview(
     file: &LetterFile,
     choice: &LetterFilter,
@@ -74,7 +74,8 @@ impl Overview {
     }
 }
 
-/// `400 x: [1:22] failed in 'abc'` → `400 x: [#:#] failed in '…'`. The number at the start, the status, is kept.
+/// Removes values and numbers: `400 x: [1:22] failed in 'abc'` → `400 x: [#:#] failed in '…'`. The number at the start,
+/// the status, is kept.
 fn pattern(reason: &str) -> String {
     let mut text = String::with_capacity(reason.len());
     let status = reason.bytes().take_while(u8::is_ascii_digit).count();

@@ -1,4 +1,4 @@
-//! Interprets a server's reply to a bulk request, item by item.
+//! Interprets the replies of Elasticsearch and OpenSearch, above all those to bulk requests, item by item.
 //!
 //! Requests ask for short replies: `filter_path=errors,items.*.status,items.*.error`, plus `items.*._index` where it
 //! is needed.
@@ -65,7 +65,7 @@ struct Cause {
     caused_by: Option<Box<Cause>>,
 }
 
-/// A proxy may answer with its own page.
+/// The error text for a reply that is not from Elasticsearch: a proxy may answer with its own page.
 pub(super) fn not_elasticsearch(reply: &Reply) -> String {
     format!(
         "{} answered, but not like Elasticsearch ({}: {}); check for a proxy or sign-in page in between",
@@ -75,7 +75,8 @@ pub(super) fn not_elasticsearch(reply: &Reply) -> String {
     )
 }
 
-/// Whether this is a reply to an empty bulk: an error in the form of these servers, or a reply without items.
+/// Whether this is the reply of Elasticsearch or OpenSearch to an empty bulk request: an error in their form, or a
+/// reply without items.
 pub(super) fn is_of_bulk(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     ["error", "errors", "items"].iter().any(|name| body.get(*name).is_some())
@@ -94,7 +95,7 @@ pub(super) fn classify(reply: &Reply, sent: &Items) -> Delivery {
         200 => match serde_json::from_slice::<Bulk<'_>>(&reply.body) {
             Ok(bulk) if bulk.items.len() == sent.len() => Delivery::Each(outcomes(&bulk, sent)),
             Ok(bulk) => unclear(format!(
-                "{server} answered for {} events, but {} were sent",
+                "{server} answered for {} events, but {} were sent; nothing counts as delivered",
                 bulk.items.len(),
                 sent.len()
             )),
@@ -167,7 +168,7 @@ impl Answer<'_> {
     }
 }
 
-/// `common`: its target refuses every event of this bulk in the same way.
+/// The outcome of one event. `common`: its target refuses all of its events in this bulk for an unknown reason.
 fn outcome(answer: &Answer<'_>, common: impl Fn() -> bool) -> Outcome {
     let kind = answer.error.as_ref().map_or("", |error| &*error.kind);
     let why = || describe(answer);
@@ -208,9 +209,10 @@ fn outcome(answer: &Answer<'_>, common: impl Fn() -> bool) -> Outcome {
                 "the settings of the index, or its template, reject every event ({}); correct them on the server",
                 why()
             )),
-            _ if common() => {
-                Outcome::Blocked(format!("the index rejects all such events now ({})", why()))
-            }
+            _ if common() => Outcome::Blocked(format!(
+                "the index rejects every event for an unknown reason ({}); check its settings and mapping",
+                why()
+            )),
             _ => Outcome::Reject(refusal(answer)),
         },
         (500, kind) => {
@@ -229,7 +231,7 @@ pub(super) enum StoredIn<'a> {
     Unknown,
 }
 
-/// One per item of a bulk reply; empty for any other reply.
+/// Where each item of a bulk reply is stored; empty for any other reply.
 pub(super) fn stored_in(body: &[u8]) -> Vec<StoredIn<'_>> {
     #[derive(Deserialize)]
     struct Bulk<'a> {
@@ -256,7 +258,7 @@ pub(super) fn stored_in(body: &[u8]) -> Vec<StoredIn<'_>> {
     bulk.items.into_iter().map(stored).collect()
 }
 
-/// `400 document_parsing_exception: failed to parse field [x] …: for input string: "y"`.
+/// Status, type and reasons: `400 document_parsing_exception: failed to parse field [x] …; for input string: "y"`.
 fn describe(answer: &Answer<'_>) -> String {
     match answer.error {
         Some(_) => refusal(answer).to_string(),
@@ -282,6 +284,7 @@ fn reason(error: &Problem<'_>) -> String {
     short(&text)
 }
 
+/// The error in the body of a reply, or the beginning of the body, in one line.
 pub(super) fn server_text(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! Sink kind `archive`: the embedded archive in its directory.
+//! Sink kind `archive`: stores events in the embedded archive.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::state::private_directory;
 pub static ENTRY: KindEntry =
     KindEntry { name: "archive", example: "archive", read, has_setup: false, works_alone: false };
 
-const KEEPS: Duration = Duration::from_secs(30 * 86_400);
+const DEFAULT_KEEP: Duration = Duration::from_secs(30 * 86_400);
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArchiveKind {
@@ -28,7 +28,7 @@ pub struct ArchiveKind {
 /// Default: 30 days.
 impl Default for ArchiveKind {
     fn default() -> Self {
-        ArchiveKind { keep: Some(KEEPS) }
+        ArchiveKind { keep: Some(DEFAULT_KEEP) }
     }
 }
 
@@ -70,7 +70,7 @@ impl SinkKind for ArchiveKind {
         CheckContext { archive: directory, engine_runs }: CheckContext<'_>,
     ) -> Result<String, String> {
         let chain = |error: ArchiveError| with_causes(&error);
-        // An open writer in this directory belongs to a running engine.
+        // While an engine runs, its writer has this directory open.
         if !engine_runs && let Some(reason) = Reader::damage(directory).map_err(chain)? {
             return Err(set_aside(directory, &reason));
         }
@@ -99,6 +99,7 @@ impl SinkKind for ArchiveKind {
     }
 }
 
+/// For damage that the engine finds at its start.
 fn set_aside(directory: &Path, reason: &str) -> String {
     format!(
         "cannot read the archive in {}: it is damaged ({reason}); the next start of the engine sets it \
@@ -107,7 +108,7 @@ fn set_aside(directory: &Path, reason: &str) -> String {
     )
 }
 
-/// The engine checks only the parts that it opens, not every document of a large archive.
+/// For damage that the engine does not find at its start: it checks only the parts that it opens, not every document.
 fn moved_away(problem: &str) -> String {
     format!(
         "{problem}; if this persists, stop the engine and move the directory away: a new archive is filled \

@@ -16,7 +16,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// `next` starts where it ends.
+    /// Whether `next` starts where this span ends.
     pub(super) fn touches(&self, next: Span) -> bool {
         self.slot == next.slot && self.end == next.start
     }
@@ -34,14 +34,14 @@ pub(super) struct Bulk {
     pub oldest: Option<Timestamp>,
     /// Number of the delivery that carries it.
     pub delivery_number: u64,
-    /// How long the last delivery took to be answered.
+    /// Time until the target answered the last delivery of it.
     pub answered_in: Duration,
     /// Failed deliveries so far.
     pub attempts: u32,
-    /// The back-off of a part that failed while the rest was delivered.
+    /// Its own back-off, if it consists of events that failed while the others of their bulk were delivered.
     pub backoff: Option<Backoff>,
-    /// The target failed at these events; the count of confirmed events at that time. They are sent apart from
-    /// others.
+    /// Set if the target failed at these events, which are then sent separately: the number of events that had been
+    /// confirmed at that time.
     pub broke_at: Option<u64>,
     /// Why its target accepted nothing at the last try, while others did.
     pub blocked: Option<String>,
@@ -56,18 +56,18 @@ impl Bulk {
         self.spans.is_empty()
     }
 
-    /// The sink returned the items that it was given.
+    /// Whether the sink has returned all items that it was given.
     pub(super) fn is_consistent(&self) -> bool {
         let end = self.items.ends.last().copied().unwrap_or_default();
         self.items.len() == self.len() && self.items.body.len() == end
     }
 
-    /// Encoded bytes.
+    /// Size of the encoded items in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.items.body.len()
     }
 
-    /// Bytes of the log.
+    /// Number of bytes of the log from which the items come.
     pub(super) fn input(&self) -> u64 {
         self.spans.iter().map(|span| span.end - span.start).sum()
     }

@@ -1,5 +1,5 @@
-//! Finds where one event is on its way to a sink, when the detail pane or the control socket asks. The answer is part
-//! of the status from then on. Moves no cursor.
+//! Determines the delivery state of one event at a sink (delivered, waiting, dead letter, …), when the detail pane or
+//! the control socket asks for it. The answer is part of the status from then on. Moves no cursor.
 
 use super::byte_accounting::ByteOutcome;
 use super::inspected_event::{EventFacts, InspectedEvent};
@@ -10,7 +10,8 @@ use crate::event::status::{Asked, DeliveryState};
 use crate::follow::Read;
 use crate::privacy::shown;
 
-/// Blocking. `None`: the event cannot be read (any more).
+/// Reads the event and determines the facts that do not depend on the worker's progress. Blocking. `None`: the event
+/// cannot be read (any more).
 pub(super) fn inspect(config: &WorkerConfig, event: Cursor) -> Option<EventFacts> {
     let Ok(Read::Batch { batch, first }) = config.queue.read(event) else { return None };
     let event = batch.event(first);
@@ -25,12 +26,14 @@ pub(super) fn inspect(config: &WorkerConfig, event: Cursor) -> Option<EventFacts
 }
 
 impl Worker {
+    /// Makes this the inspected event, and starts to gather its facts on a blocking thread.
     pub(super) fn start_inspection(&mut self, event: Cursor) {
         self.progress.inspected = Some(InspectedEvent { event, byte_outcome: None, facts: None });
         let config = self.config.clone();
         self.tasks.spawn_blocking(move || TaskResult::Inspected(event, inspect(&config, event)));
     }
 
+    /// Stores the facts, unless another event is inspected by now.
     pub(super) fn take_inspection(&mut self, event: Cursor, facts: Option<EventFacts>) {
         if let Some(inspected) =
             self.progress.inspected.as_mut().filter(|inspected| inspected.event == event)
@@ -40,7 +43,7 @@ impl Worker {
         }
     }
 
-    /// The inspected event and its current location.
+    /// The inspected event and its current delivery state.
     pub(super) fn inspection_answer(&self) -> Option<Asked> {
         let inspected = self.progress.inspected.as_ref()?;
         Some(Asked { place: inspected.event, state: self.state_of(inspected) })

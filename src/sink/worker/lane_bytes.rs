@@ -1,5 +1,5 @@
-//! Bytes that the main worker left to its lanes, so that each byte is counted once even if several workers find it
-//! destroyed.
+//! Counts the bytes that the main worker left to its lanes, so that each lost byte is counted once even if several
+//! workers find it destroyed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ type OfGeneration = HashMap<Arc<str>, u64>;
 pub(super) struct LaneBytes(Mutex<HashMap<GenerationId, OfGeneration>>);
 
 impl LaneBytes {
-    /// The main worker leaves this many bytes of events to the lane of this target.
+    /// Records that the main worker leaves this many bytes of events to the lane of this target.
     pub(super) fn add(&self, target: &Arc<str>, generation: GenerationId, bytes: u64) {
         if bytes > 0 {
             let mut all = self.lock();
@@ -22,8 +22,8 @@ impl LaneBytes {
         }
     }
 
-    /// This many bytes are done or lost in the lane; `in_flight` bytes that were left to it are neither. Returns how
-    /// many of the bytes were left to it.
+    /// Records that this many bytes are done or lost in the lane, while `in_flight` bytes that were left to it are
+    /// neither. Returns how many of the bytes were left to it.
     fn take(&self, target: &str, generation: GenerationId, bytes: u64, in_flight: u64) -> u64 {
         let mut all = self.lock();
         let Some(of_generation) = all.get_mut(&generation) else { return 0 };
@@ -39,7 +39,7 @@ impl LaneBytes {
         taken
     }
 
-    /// The lane has ended. Returns the bytes that were left to it and are neither done nor lost.
+    /// Records that the lane has ended. Returns the number of bytes that were left to it and are neither done nor lost.
     pub(super) fn end(&self, target: &str) -> u64 {
         let mut rest = 0;
         self.lock().retain(|_, of_generation| {
@@ -62,13 +62,13 @@ pub(super) struct LaneShare {
 }
 
 impl LaneShare {
-    /// This many bytes of the lane's events are done. Returns how many of them were left to it.
+    /// Records that this many bytes of the lane's events are done. Returns how many of them were left to it.
     pub(super) fn done(&self, generation: GenerationId, bytes: u64) -> u64 {
         self.lane_bytes.take(&self.target, generation, bytes, 0)
     }
 
-    /// This many bytes, of this lane's events and others, are destroyed; `in_flight`: bytes that the lane has read
-    /// and not delivered. Returns how many of them were left to it.
+    /// Records that this many bytes, of this lane's events and others, are destroyed; `in_flight`: bytes that the lane
+    /// has read but not delivered. Returns how many of the destroyed bytes were left to it.
     pub(super) fn lost(&self, generation: GenerationId, bytes: u64, in_flight: u64) -> u64 {
         self.lane_bytes.take(&self.target, generation, bytes, in_flight)
     }

@@ -1,5 +1,5 @@
-//! Delivery in rounds: a round starts after some time, or when enough events are pending. Between two rounds nothing
-//! is sent.
+//! Delivery in passes (`ship.every`, `ship.after`), here called rounds: a round starts after some time, or when enough
+//! events are pending. Between two rounds nothing is sent.
 
 use super::orders::{Base, Rounds};
 use super::round_counter::Counter;
@@ -11,6 +11,7 @@ use super::{Instant, Worker};
 pub(super) struct RoundSchedule {
     /// `None` while it counts on a blocking thread.
     counter: Option<Counter>,
+    /// When the next round starts at the latest; `None`: no time is set.
     pub next: Option<Instant>,
 }
 
@@ -26,6 +27,7 @@ impl RoundSchedule {
 }
 
 impl Worker {
+    /// The conditions for the next round, if the worker delivers in rounds and is between two of them.
     fn rounds(&self) -> Option<Rounds> {
         match (&self.mode.base, self.mode.is_in_round() || self.mode.waits_for_ends()) {
             (Base::Rounds(rounds), false) => Some(*rounds),
@@ -33,7 +35,7 @@ impl Worker {
         }
     }
 
-    /// Between two rounds: starts the next one if it is due.
+    /// Between two rounds: starts the next one if it is due, or counts the pending events. `news`: the log has changed.
     pub(super) fn plan_round_start(&mut self, news: bool) {
         let Some(rounds) = self.rounds() else { return };
         if self.schedule.next.is_some_and(|at| at <= self.now) {
@@ -60,7 +62,7 @@ impl Worker {
         self.restart_count();
     }
 
-    /// A round delivers all counted events, whatever started it.
+    /// Starts to count from zero again: a round delivers all events counted so far, whatever started it.
     pub(super) fn restart_count(&mut self) {
         self.schedule = RoundSchedule::new();
     }
@@ -70,7 +72,7 @@ impl Worker {
         self.schedule.counter.get_or_insert(counter);
     }
 
-    /// A round has ended: schedules the next one.
+    /// Schedules the next round after one has ended.
     pub(super) fn plan_round(&mut self) {
         if let Base::Rounds(Rounds { every: Some(every), .. }) = &self.mode.base {
             self.schedule.next = Some(Instant::now() + *every);

@@ -1,4 +1,5 @@
-//! The bottom line: a prompt, a question, a message, or the keys available in the focused pane.
+//! Draws the bottom line: a prompt or a question; otherwise the progress of a search or a message, and the keys
+//! available in the focused pane.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -14,7 +15,7 @@ use crate::ui::search::Direction;
 use crate::ui::state::{Overlay, Question, State};
 use crate::ui::theme::Role;
 
-/// Returns the cursor position while a prompt is open.
+/// Draws the line. Returns the position of the text cursor while a prompt is open.
 pub fn draw(
     canvas: &mut Canvas<'_>,
     area: Rect,
@@ -35,7 +36,7 @@ pub fn draw(
     let width = usize::from(area.width);
     let mut spans = progress(state).or_else(|| message(state, width)).unwrap_or_default();
     if layout::of(state).small && spans.is_empty() {
-        spans.push(span(" needs 60x15 for all panes ", Role::Near));
+        spans.push(span(" all panes need 60x15 ", Role::Near));
     }
     keys(state, keymap, width, &mut spans);
     canvas.line(area, &spans);
@@ -85,6 +86,7 @@ fn question_text(state: &State, question: Question) -> String {
     }
 }
 
+/// The progress of the running search.
 fn progress(state: &State) -> Option<Vec<Span<'static>>> {
     let run = state.stream.running_search.as_ref()?;
     let (done, all) = match run.direction {
@@ -121,6 +123,7 @@ fn message(state: &State, width: usize) -> Option<Vec<Span<'static>>> {
     Some(vec![span(format!(" {text} {more}"), role)])
 }
 
+/// Appends the available keys with their labels, as far as they fit.
 fn keys(state: &State, keymap: &Keymap, width: usize, spans: &mut Vec<Span<'static>>) {
     for info in available(state).filter(|info| !info.short.is_empty()) {
         let Some(key) = keymap.keys(info.verb).first() else { continue };

@@ -1,4 +1,4 @@
-//! The list of all messages, newest first, each in full.
+//! The list of all messages, newest first, each with its time and full text.
 
 use super::time::{self, Detail};
 use crate::base::sanitize;

@@ -51,7 +51,7 @@ pub fn show(time: Timestamp, zone: &TimeZone, detail: Detail) -> String {
 
 static UTC: TimeZone = TimeZone::UTC;
 
-/// The time zone in which the times of a source are shown.
+/// The time zone in which times are shown. `source`: the zone to use while times are shown as logged.
 pub fn zone_of<'a>(state: &'a State, source: &'a TimeZone) -> &'a TimeZone {
     match state.zone {
         Zone::Source => source,
@@ -74,8 +74,8 @@ pub fn zone_name(state: &State) -> String {
     }
 }
 
-/// A moment as `14:05:03`, on another day as `11-21 14:05`; empty if it is unknown. A clock time, because an age
-/// would become wrong on a screen that is not redrawn.
+/// A moment as `14:05:03`, on another day than today as `11-21 14:05`; empty if it is unknown. It is a clock time,
+/// because an age would become wrong on a screen that is not redrawn.
 pub fn moment(state: &State, moment: Timestamp) -> String {
     if moment == Timestamp::default() {
         return String::new();

@@ -22,6 +22,7 @@ pub fn entered(state: &mut State, text: &str, effects: &mut Vec<Effect>) -> Resu
     }
 }
 
+/// Runs a shipping command for one sink.
 fn of_one_sink(
     state: &mut State,
     verb: Verb,
@@ -29,7 +30,7 @@ fn of_one_sink(
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     if !state.can_ship() {
-        return Err("view only, not shipping".to_owned());
+        return Err("this screen only shows logs and ships nothing".to_owned());
     }
     if !state.status.sinks.iter().any(|sink| sink.name == name) {
         let names: Vec<&str> = state.status.sinks.iter().map(|sink| &*sink.name).collect();

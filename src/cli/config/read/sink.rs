@@ -1,4 +1,4 @@
-//! Reads `[sink.NAME]`.
+//! Reads the section `[sink.NAME]` of the configuration.
 
 use super::without_effect;
 use crate::app::settings::SinkSettings;
@@ -52,7 +52,7 @@ fn unknown_kind(name: &str, kind: &str, written: bool, section: &mut Section<'_>
     section.ignore_rest();
 }
 
-/// Settings of unsupported server kinds, checked as far as possible.
+/// Reads the settings of a server of an unsupported kind, only to check them as far as possible.
 fn server(kind: &str, section: &mut Section<'_>) {
     for key in ["username", "password_file", "password_env", "ca_file", "ca_fingerprint"] {
         section.text(key);

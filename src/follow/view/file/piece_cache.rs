@@ -1,4 +1,5 @@
-//! Caches decoded pieces of one file: kept while there is memory, and read again after they were dropped.
+//! Caches the decoded pieces of one file for the screen: they are kept while there is memory, and read again from the
+//! file if they are needed after they were dropped.
 
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ impl FileView {
         Some(piece)
     }
 
+    /// Memory used by the decoded pieces, in bytes.
     pub fn weight(&self) -> usize {
         self.weight
     }

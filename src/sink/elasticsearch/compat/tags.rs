@@ -7,10 +7,10 @@ use crate::base::json::{Token, Tokens};
 use crate::event::Value;
 use crate::privacy::tag;
 
-/// The tags of each field, in the form of `privacy`: one tag is a text, several are a list.
+/// The tags of each field in the form in which `privacy` writes them: one tag is a text, several are a JSON list.
 pub(super) type TagFields = BTreeMap<String, String>;
 
-/// `hidden`, and the tags that `fields` hold under the same names.
+/// Combines the tags inside texts (`hidden`) with those that `fields` contain under the same names.
 pub(super) fn tag_fields<'e>(
     hidden: Vec<NamedTag>,
     fields: impl Iterator<Item = (&'e str, Value<'e>)>,
@@ -27,7 +27,7 @@ pub(super) fn tag_fields<'e>(
     all.into_iter().map(|(name, tags)| (name, written(tags))).collect()
 }
 
-/// The fields, with those tags.
+/// Returns the fields together with the tag fields `beside`, which replace tag fields of the same names.
 pub(super) fn with_tag_fields<'b, 'e: 'b>(
     fields: impl Iterator<Item = (&'e str, Value<'e>)>,
     beside: &'b TagFields,
@@ -45,7 +45,7 @@ pub(super) fn with_tag_fields<'b, 'e: 'b>(
     all
 }
 
-/// `None`: it is not a field of tags.
+/// The tags in the value of a tag field; `None`: it is not one.
 fn tags_of(value: &Value<'_>) -> Option<Vec<String>> {
     match value {
         Value::Text(text) => tag::is_tag(text).then(|| vec![text.to_string()]),
@@ -60,7 +60,7 @@ fn tags_of(value: &Value<'_>) -> Option<Vec<String>> {
     }
 }
 
-/// A tag needs no escaping.
+/// One tag as text, several as a JSON list. Tags need no escaping.
 fn written(tags: BTreeSet<String>) -> String {
     let mut tags = Vec::from_iter(tags);
     match tags.len() {

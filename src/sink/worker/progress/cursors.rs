@@ -1,4 +1,5 @@
-//! The cursors that follow from the confirmed prefixes.
+//! Methods of [`Progress`] that return its cursors, which are at the ends of the confirmed prefixes, and the offsets up
+//! to which the worker has read.
 
 use std::collections::HashMap;
 
@@ -14,6 +15,7 @@ impl Progress {
         self.totals.left
     }
 
+    /// The confirmed prefix of each known generation.
     pub(in crate::sink::worker) fn prefixes(&self) -> HashMap<GenerationId, Prefix> {
         let here =
             self.iter().map(|progress| (progress.reading.generation, progress.prefix.clone()));
@@ -21,7 +23,8 @@ impl Progress {
         here.chain(unlisted).collect()
     }
 
-    /// Generations whose events are new to the sink, in spite of its own cursors.
+    /// Returns and clears the list of generations whose events are new to the sink, although it has cursors of its own
+    /// for them.
     pub(in crate::sink::worker) fn take_mismatched(&mut self) -> Vec<GenerationId> {
         std::mem::take(&mut self.mismatched)
     }
@@ -37,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// Some stored cursor is behind its prefix.
+    /// Whether any stored cursor is behind the end of its prefix.
     pub(in crate::sink::worker) fn has_cursor_behind(&self) -> bool {
         !self.totals.of(Flag::CursorBehind).is_empty()
     }
@@ -49,7 +52,7 @@ impl Progress {
         self.iter().map(|progress| (progress.reading.generation, progress.reading.offset))
     }
 
-    /// The same for generations that are new or were read since the last call.
+    /// Like [`Progress::read_offsets`], but only for generations that are new or were read since the last call.
     pub(in crate::sink::worker) fn take_advanced(&mut self) -> Vec<(GenerationId, u64)> {
         let advanced = std::mem::take(&mut self.advanced).into_iter();
         let read = advanced.map(|index| &self.at(index).reading);
@@ -62,7 +65,8 @@ impl Progress {
         self.listed_cursors().into_iter().chain(unlisted).collect()
     }
 
-    /// The same without generations that the log does not list (yet): a sink that keeps its own cursors has those.
+    /// Like [`Progress::cursors`], but without generations that the log does not list (yet): a sink that keeps its own
+    /// cursors has those.
     pub(in crate::sink::worker) fn listed_cursors(&self) -> Cursors {
         self.iter().map(|progress| cursor(progress.reading.generation, &progress.prefix)).collect()
     }
