@@ -111,8 +111,8 @@ impl UsedKeys {
         months.into_iter().chain(always).flat_map(|month| self.last(month)).collect()
     }
 
-    /// The keys to add to a list that was lost. Of several keys in one slot only those with a time, because their order
-    /// must not be invented.
+    /// The keys of `self` to add to `list`, which was lost in whole or in part. Of several keys in one slot only those
+    /// with a time, because their order must not be invented.
     pub fn missing_in(&self, list: &UsedKeys) -> UsedKeys {
         let is_alone = |slot| {
             list.of_slots(slot, slot).next().is_none() && self.of_slots(slot, slot).count() == 1
