@@ -152,7 +152,7 @@ pub const VERBS: &[VerbInfo] = &[
         "pause or resume shipping",
         (Group::Ship, ANY),
     ),
-    info(Verb::Retry, "retry", "retry", "retry now", (Group::Ship, ANY)),
+    info(Verb::Retry, "retry", "retry", "retry failed deliveries now", (Group::Ship, ANY)),
     info(Verb::Reload, "reload", "", "reload the configuration", (Group::Ship, ANY)),
     info(
         Verb::Command,
