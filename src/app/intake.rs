@@ -16,8 +16,8 @@ use crate::sink::kinds::Output;
 /// Prefix of the cache subdirectory for input that is only viewed; it belongs to one process, which removes it.
 const VIEWED: &str = "shown-";
 
-/// Decides where standard input is stored. `owner`: this process holds the state directory, so delivery of the input
-/// can be promised, and the intake is used; otherwise a directory in the cache.
+/// Decides where the data of standard input and pipes is stored. `owner`: this process holds the state directory, so
+/// delivery of the input can be promised, and the intake is used; otherwise a directory in the cache.
 pub fn plan(settings: &Settings, owner: bool) -> Intake {
     let view_only = settings.ad_hoc && settings.ship.start == ShipStart::Manual;
     let cache = &settings.directories.cache;

@@ -44,7 +44,7 @@ impl Follower {
         self.report_orphans();
     }
 
-    /// Scans the sources and binds known generations to the files.
+    /// Scans the sources and assigns the known generations to their files.
     pub fn scan_and_bind(&mut self) {
         self.scan_and_check_all();
         // First those whose own file was found: these generations need not be searched elsewhere.

@@ -66,7 +66,7 @@ impl Pattern {
 }
 
 impl Policy {
-    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents contain the
+    /// Names are compared in lower case, by their letters and digits only. `keep_original`: documents contain the
     /// whole record as `event.original`. Without a [`Sealer`] the values become `[sealed]` and cannot be decrypted.
     pub fn new(seal: &[String], keep_original: bool) -> Self {
         let seal = Names::new(seal);
@@ -84,6 +84,7 @@ impl Policy {
         self
     }
 
+    /// Sets the patterns that find values to be sealed in messages.
     #[must_use]
     pub fn with_patterns(mut self, patterns: Vec<Pattern>) -> Self {
         self.tagged = tagged(&self.seal, &patterns);
@@ -91,6 +92,7 @@ impl Policy {
         self
     }
 
+    /// Sets the keys for tokens, tags and pseudonyms.
     #[must_use]
     pub fn with_keys(mut self, sealer: Arc<Sealer>) -> Self {
         self.sealer = Some(sealer);
@@ -149,6 +151,7 @@ impl Policy {
         &self.patterns
     }
 
+    /// How this field is treated; `None`: it is unchanged.
     pub(super) fn treatment(&self, path: &str) -> Option<Treatment<'_>> {
         match self.seal.find(path) {
             Some(name) => Some(Treatment::Seal(name)),

@@ -1,4 +1,4 @@
-//! The commands of the screen: one list, from which keymap, key bar and help are built.
+//! The commands of the screen: one list, which the keymap, the key bar and the help use.
 
 use super::state::{Pane, State};
 use super::stream::Row;

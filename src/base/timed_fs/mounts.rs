@@ -156,8 +156,8 @@ fn has_changed(list: &fs::File) -> bool {
     poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-/// `false` for `/`, with which this process hangs itself, and for file systems of the kernel itself, which have no
-/// server that could hang.
+/// `false` for `/`, without which this process cannot work either, and for file systems of the kernel itself, which
+/// have no server that could hang.
 fn may_hang(point: &Path, kind: &str) -> bool {
     let kernel = ["/proc", "/sys"].iter().any(|directory| point.starts_with(directory));
     point != Path::new("/") && !kernel && !LOCAL.contains(&kind)

@@ -76,7 +76,7 @@ pub(in crate::follow) struct Tracked {
     pub needs_vote: bool,
     /// Bytes of holes that readers have found.
     pub hole_bytes: u64,
-    /// Records whose ends were cut off.
+    /// Records of which only the beginning was kept, because they are too long.
     pub truncated_records: TruncatedRecords,
     /// Mark at the last format detection whose sample was too small.
     pub last_vote_at: u64,

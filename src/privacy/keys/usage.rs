@@ -1,6 +1,6 @@
-//! Records of used keys: which keys were used in which slot, and when.
+//! The used keys: which key was used for sealing in which slot (a month, and a number in it), and when.
 //!
-//! They come from the list in the directory, from the state, or from this process. Pure values; no I/O.
+//! This is known from the list in the directory, from the state, or from this process. Pure values; no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Finds, counts and erases the events on a server that have one of several tags.
+//! Finds, counts and erases the events on a server that have at least one of the given tags.
 //!
 //! A tag is searched in every field whose name ends with `_tag`, as a whole and case-sensitively: in a keyword, and
 //! in the keyword that a server adds to a text if `logwarden setup` was never run. Only indexes named in the sink's

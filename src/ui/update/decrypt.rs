@@ -6,7 +6,7 @@ use crate::follow::view::Position;
 use crate::privacy::{AuditError, DecryptedValues};
 use crate::ui::state::Overlay;
 
-/// Asks the engine to decrypt the tokens, or tells the user why this is not possible.
+/// Requests the decryption of the tokens, or tells the user why it is not possible.
 pub fn request(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(row) = state.detail_row() else {
         state.answer(Level::Info, "tokens are decrypted in the details of an event: press Enter");

@@ -18,6 +18,7 @@ pub(super) struct MaybeDestroyed {
 }
 
 impl MaybeDestroyed {
+    /// Adds the generations that the log has reported as changed.
     pub(super) fn note(&mut self, news: &ChangeSet) {
         self.all |= news.all;
         self.some.extend(news.generations.iter().copied());
