@@ -1,4 +1,5 @@
-//! Entry point: passes the arguments to `cli` and returns its exit code.
+//! Entry point: prepares signals, standard output, allocator and umask, then passes the arguments to `cli` and returns
+//! its exit code.
 
 mod allocator;
 mod standard_output;

@@ -1,4 +1,4 @@
-//! The state of one rule: the windows of its keys, and its firing incidents.
+//! The state of one rule: the counts of events in the windows of its keys, and its firing incidents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::event::status::{RuleState, RuleStatus};
 use crate::privacy::Policy;
 
-/// Most keys per rule; further keys are counted together as [`OTHER`].
+/// Maximum number of keys per rule; further keys are counted together as [`OTHER`].
 pub(super) const MAX_KEYS: usize = 10_000;
 pub(super) const OTHER: &str = "(other)";
 /// At the key limit, quiet keys are removed at most this often per window.
@@ -32,7 +32,7 @@ pub(super) struct Threshold {
     grouping: Grouping,
     keys: Keys,
     pub(super) slots: Vec<Slot>,
-    /// Numbers of the firing slots.
+    /// Indexes in `slots` of the keys for which the rule is firing.
     firing: Vec<usize>,
     key_time: KeyTime,
     /// Matches of all keys, for the sparkline.
@@ -41,7 +41,7 @@ pub(super) struct Threshold {
     last_fired: Option<Timestamp>,
     /// Wall-clock time at which the last incident was resolved.
     resolved_at: Option<Timestamp>,
-    /// The history has been read.
+    /// All events that were written before the start have been read.
     history_read: bool,
     /// Number of matches that were too late to count.
     pub(super) late: u64,
@@ -63,7 +63,7 @@ pub(super) struct Slot {
     /// Event time that had passed for the rule at the last event of the key.
     passed: Duration,
     window: Window,
-    /// Counts beyond the limit, where the window stops; for display only.
+    /// Also counts beyond the limit, at which the window stops counting; for display only.
     recent: Buckets,
     incident: Option<Incident>,
 }
@@ -106,7 +106,7 @@ impl Threshold {
         }
     }
 
-    /// Moves the windows after the clock went back. The announced times of incidents are unchanged.
+    /// Moves all recorded times after the wall clock was set back, except the announced times of incidents.
     pub fn step_back(&mut self, step: ClockStep) {
         for slot in &mut self.slots {
             slot.window.step_back(step, slot.key_time.newest);
@@ -124,6 +124,7 @@ impl Threshold {
         self.last_fired = self.last_fired.map(|at| step.moved(at));
     }
 
+    /// Counts the event if it matches; `emit` is called for each transition that this causes.
     pub fn on_event(&mut self, event: &Event<'_>, read: Arrival, emit: &mut dyn FnMut(Transition)) {
         let matches = self.config.condition.matches(event);
         if !matches && self.slots.is_empty() {
@@ -252,6 +253,8 @@ impl Threshold {
         }
     }
 
+    /// Resolves the incidents that had no event for [`Self::patience`]; with `historic`, those of the history by event
+    /// time.
     fn resolve_silent(&mut self, now: Timestamp, historic: bool, emit: &mut dyn FnMut(Transition)) {
         let patience = self.patience();
         for number in self.firing.clone() {
@@ -342,15 +345,18 @@ impl Threshold {
         self.keys.len() < MAX_KEYS
     }
 
+    /// Resolves incidents by the passing of time alone.
     pub fn tick(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         self.resolve_silent(now, false, emit);
     }
 
+    /// The history has been read: resolves those of its incidents that are over by now.
     pub fn settle(&mut self, now: Timestamp, emit: &mut dyn FnMut(Transition)) {
         self.resolve_silent(now, true, emit);
         self.history_read = true;
     }
 
+    /// The displayed status may change without further events.
     pub fn is_active(&self, now: Timestamp) -> bool {
         !self.firing.is_empty()
             || self.sparkline.sum_at(self.key_time.shown(now)) > 0

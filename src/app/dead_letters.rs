@@ -18,6 +18,7 @@ use crate::sink::{Sink, kinds};
 
 pub use crate::sink::dead_letters::Selection;
 
+/// A request to replay or delete the selected dead letters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterOrder {
@@ -25,7 +26,7 @@ pub enum DeadLetterOrder {
     Drop(Selection),
 }
 
-/// The result of an order.
+/// The result of a [`DeadLetterOrder`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterResult {
@@ -33,16 +34,16 @@ pub enum DeadLetterResult {
     Dropped(Removed),
 }
 
-/// Carries out such orders, with the store and the running sinks.
+/// Carries out [`DeadLetterOrder`]s: has the directory of the dead letters and the sinks to which they are replayed.
 pub struct DeadLetterService {
     pub directory: Arc<DeadLetterDirectory>,
-    /// Running sinks that accept single events.
+    /// The sinks that accept single events, by name.
     sinks: Mutex<HashMap<String, Arc<dyn Sink>>>,
-    /// Why a sink is not in `sinks`.
+    /// Why a sink may be missing in `sinks`; the end of an error message.
     missing: String,
 }
 
-/// The dead-letter store of these settings; opens nothing.
+/// The directory of the dead letters with these settings; opens nothing.
 pub fn directory(settings: &Settings, clock: Arc<dyn Clock>) -> DeadLetterDirectory {
     let directory = settings.directories.state.join("dead-letters");
     DeadLetterDirectory::new(directory, clock, settings.dead_letters_max_bytes)
@@ -79,7 +80,8 @@ impl DeadLetterService {
         DeadLetterService { directory, sinks: Mutex::new(sinks), missing }
     }
 
-    /// Blocking; not for async threads. Errors are messages for people.
+    /// Blocking; not for async threads. `progress` is called with the bytes of the finished files and of all files.
+    /// Errors are messages for people.
     pub fn execute(
         &self,
         order: &DeadLetterOrder,
@@ -104,7 +106,8 @@ impl DeadLetterService {
         let failed = |error: io::Error| {
             format!("cannot write the dead letters ({error}); none is lost, some may be sent again")
         };
-        let busy = || "another replay or removal is in progress; wait for its end".to_owned();
+        let busy =
+            || "another replay or removal is in progress; wait until it has ended".to_owned();
         result.map_err(failed)?.ok_or_else(busy)
     }
 
@@ -114,7 +117,7 @@ impl DeadLetterService {
     }
 }
 
-/// The client has resolved all times to timestamps, so clock and zone are not used.
+/// Converts the selection to a filter. The client has resolved all times to timestamps, so clock and zone are not used.
 fn choice(selection: &Selection) -> Result<LetterFilter, String> {
     let now = SystemClock::new().now();
     let context = ParseContext { now, zone: jiff::tz::TimeZone::UTC };

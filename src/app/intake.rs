@@ -16,7 +16,8 @@ use crate::sink::kinds::Output;
 /// Prefix of the cache subdirectory for input that is only viewed; it belongs to one process, which removes it.
 const VIEWED: &str = "shown-";
 
-/// `owner`: this process holds the state directory, so delivery of the input can be promised.
+/// Decides where the data of standard input and pipes is stored. `owner`: this process holds the state directory, so
+/// delivery of the input can be promised, and the intake is used; otherwise a directory in the cache.
 pub fn plan(settings: &Settings, owner: bool) -> Intake {
     let view_only = settings.ad_hoc && settings.ship.start == ShipStart::Manual;
     let cache = &settings.directories.cache;
@@ -64,7 +65,7 @@ pub fn written(settings: &Settings) -> OwnPaths {
     }
 }
 
-/// Opens standard input and the named pipes, each as an input of its own.
+/// Opens standard input and the named pipes, and starts to store the data of each.
 pub fn take_in(settings: &Settings, log: &Log) -> Result<Vec<Input>, StartError> {
     let mut inputs = Vec::new();
     if settings.stdin {
@@ -99,6 +100,7 @@ pub fn remove_viewed_input(settings: &Settings) {
     }
 }
 
+/// The directory belongs to this process, or to one that no longer runs.
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     let Some(process) = name.and_then(|name| name.strip_prefix(VIEWED)) else { return false };

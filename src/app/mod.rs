@@ -32,7 +32,7 @@ use crate::base::{OnPanic, Supervisor};
 /// Name of the engine in failure messages.
 const ENGINE: &str = "engine";
 
-/// How long calls still in progress are waited for at the end.
+/// How long the shutdown waits for calls that are still in progress.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 
 /// The engine's async threads: always two; the work is done on blocking threads.
@@ -45,8 +45,8 @@ fn runtime() -> Runtime {
         .expect("threads can be started")
 }
 
-/// Runs an engine on this thread. `is_immediate`: whether the result says that nothing was drained. `None`: the engine
-/// panicked, and `supervisor` has reported it.
+/// Runs an engine on this thread. `is_immediate`: whether the engine was stopped immediately, so that calls in progress
+/// are not waited for. `None`: the engine panicked, and `supervisor` has reported it.
 fn block_on<T>(
     supervisor: &Supervisor,
     work: impl Future<Output = T>,
@@ -58,8 +58,8 @@ fn block_on<T>(
     done
 }
 
-/// Limits the wait for blocking threads: otherwise a write to a full pipe or a read from a disk that does not answer
-/// would delay the end forever. Such a call ends with the process, as after a kill.
+/// Ends the runtime. Limits the wait for blocking threads: otherwise a write to a full pipe or a read from a disk that
+/// does not answer would delay the end forever. Such a call ends with the process, as after a kill.
 fn end(runtime: Runtime, is_immediate: bool) {
     runtime.shutdown_timeout(if is_immediate { Duration::ZERO } else { SHUTDOWN_WAIT });
 }

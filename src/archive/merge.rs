@@ -1,7 +1,8 @@
-//! The merge policy: only segments that were read on the same day are merged, so that retention can drop whole
+//! The merge policy: only segments whose events were read on the same day are merged, so that retention can drop whole
 //! segments.
 //!
-//! Segments of the current day are merged as they grow (tantivy's logarithmic policy); past days end with few segments.
+//! Segments of the newest day are merged as they grow (tantivy's logarithmic policy); the small segments of each
+//! earlier day are merged into as few as possible.
 //! A merge needs 16 bytes of memory per event, so it never creates a segment of more than a million events.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,7 @@ const MAX_MERGED: u32 = 1_000_000;
 /// Segments of this size or more are not merged.
 const MIN_UNMERGED: u32 = MAX_MERGED / 2;
 
+/// Merges the segments of each day separately.
 #[derive(Debug)]
 pub(super) struct ByDay {
     index: Index,
@@ -34,7 +36,7 @@ impl ByDay {
         ByDay { index, within_a_day, days: Mutex::default() }
     }
 
-    /// `None` if the segment cannot be read: it is then not merged.
+    /// The last day in the segment. `None` if it cannot be read: it is then not merged.
     fn day(&self, segment: &SegmentMeta) -> Option<i64> {
         let mut days = self.days.lock().expect("no holder panics");
         if let Some(day) = days.get(&segment.id()) {

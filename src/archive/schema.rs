@@ -1,4 +1,4 @@
-//! The fields of the index, and the splitting of text into words.
+//! The fields of the archive's tantivy index, and the tokenizer that splits text into words.
 
 use tantivy::IndexSettings;
 use tantivy::schema::{
@@ -13,13 +13,13 @@ use crate::query::token::{Runs, runs};
 pub const TIME: Field = Field::from_field_id(0);
 /// The offset of the event in its generation: the order of events with the same time.
 pub const OFFSET: Field = Field::from_field_id(1);
-/// The UTC day on which it was read (`event.created`), in days since the epoch.
+/// The UTC day on which the event was read (`event.created`), in days since the epoch.
 pub const DAY: Field = Field::from_field_id(2);
 /// 1 (trace) to 7 (fatal); absent if the event has no level.
 pub const LEVEL: Field = Field::from_field_id(3);
 /// The event document, as JSON.
 pub const DOCUMENT: Field = Field::from_field_id(4);
-/// One term per leaf ([`super::term`]).
+/// One term per field with its value (JSON leaf) of the document: see [`super::term`].
 pub const LEAF: Field = Field::from_field_id(5);
 /// The words of the search text.
 pub const WORDS: Field = Field::from_field_id(6);
@@ -29,7 +29,8 @@ pub const OFFSET_NAME: &str = "offset";
 pub const DAY_NAME: &str = "day";
 
 const TOKENIZER: &str = "logwarden-words-1";
-/// Bytes of documents that are compressed together: a larger block is smaller on disk, but slower to read one from.
+/// Bytes of documents that are compressed together: larger blocks need less disk space, but reading a single document
+/// takes longer.
 const BLOCK: usize = 64 * 1024;
 
 pub fn schema() -> Schema {

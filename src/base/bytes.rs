@@ -1,4 +1,5 @@
-//! Formats and parses sizes, counts and durations for people: `12.4 MiB/s`, `1,204`, `5 MiB`, `90s`.
+//! Formats and parses sizes, counts and durations for people: writes `12.4 MiB`, `1,204` and `2 h 5 min`, reads
+//! `5MiB` and `90s`.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! Formats timestamps as the event document writes them: `2023-11-14T10:23:01.446Z`. No allocation, no time zone data.
+//! Formats timestamps in UTC, as in event documents: `2023-11-14T10:23:01.446Z`. Needs no time zone data.
 
 use super::Timestamp;
 
 /// Appends `time` in UTC with `digits` fractional digits of the second (0, 3, 6 or 9; other values are rounded up to
-/// the next of these).
+/// the next of these). Further digits are cut off.
 pub fn write(time: Timestamp, digits: u8, text: &mut Vec<u8>) {
     let second_of_day = time.seconds().rem_euclid(86_400) as u32;
     let (year, month, day) = civil(time.day());
@@ -36,8 +36,8 @@ pub fn text(time: Timestamp, digits: u8) -> String {
     String::from_utf8(bytes).expect("digits and signs are ASCII")
 }
 
-/// Year, month and day of a number of days since 1970-01-01. Howard Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms"; a [`Timestamp`] covers only the years 1677 to 2262.
+/// Year, month and day of the month, from the number of days since 1970-01-01. Howard Hinnant, "chrono-Compatible
+/// Low-Level Date Algorithms"; a [`Timestamp`] covers only the years 1677 to 2262.
 pub fn civil(day: i32) -> (u32, u32, u32) {
     let shifted = (day + 719_468) as u32;
     let era = shifted / 146_097;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Counts bytes of `total`; 0: total unknown, no bar.
+/// A bar for `total` bytes, of which the caller reports progress; 0: total unknown, no bar.
 pub fn bytes(label: &str, total: u64) -> ProgressBar {
     if total == 0 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -19,6 +19,7 @@ pub enum Value {
 }
 
 impl Value {
+    /// The type of the value, for error messages.
     pub fn describe(&self) -> &'static str {
         match self {
             Value::Text(_) | Value::Typed(_) => "a string",
@@ -102,7 +103,7 @@ impl Table {
     }
 }
 
-/// A file being converted to a tree.
+/// A TOML file that is being converted to a tree.
 struct File<'a> {
     origin: Arc<str>,
     text: &'a str,

@@ -25,7 +25,7 @@ impl Flags {
     pub const TRUNCATED: Flags = Flags(1 << 3);
     /// Its line end had not been written yet.
     pub const PARTIAL: Flags = Flags(1 << 4);
-    /// A blank line: shown, but not given to sinks, rules or series.
+    /// A blank line: shown, but not given to sinks or rules.
     pub const QUIET: Flags = Flags(1 << 5);
     /// A run of NULs at the beginning of a record; also [`Flags::QUIET`], without text.
     pub const HOLE: Flags = Flags(1 << 6);
@@ -60,6 +60,8 @@ pub struct Record {
     pub flags: Flags,
 }
 
+/// Consecutive records of one generation, with the bytes of their texts.
+///
 /// Invariant: the records cover `[start, end)` in order, without gaps.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -136,7 +138,7 @@ impl<'a> Event<'a> {
         self.batch.decode.parts(self.text(), each);
     }
 
-    /// `None` if the format has no message.
+    /// The message. `None` if the record has none, as in formats with fields only.
     pub fn message(&self) -> Option<Cow<'a, str>> {
         let mut message = None;
         self.parts(&mut |part| {

@@ -1,4 +1,4 @@
-//! The statuses of all files. Copying the list costs nothing, and a change costs only the changed part.
+//! The list of the statuses of all files. A copy of it shares everything, and a change copies only the changed block.
 //!
 //! The status of ten thousand files is published ten times per second, and usually few of them have changed. So
 //! statuses are kept in small blocks that all copies share until one of them changes.
@@ -17,7 +17,7 @@ const BLOCK: u32 = 64;
 /// Ascending by id.
 type Block = Arc<Vec<Arc<FileStatus>>>;
 
-/// In the order in which the files were first seen. Serialised as a list.
+/// The statuses of all files, in the order in which the files were first seen. Serialised as a list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileList {
     /// Invariant: no block is empty.
@@ -32,6 +32,7 @@ pub struct Totals {
     pub files: u64,
     /// In bytes.
     pub size: u64,
+    /// In bytes.
     pub lost: u64,
     /// Number of files.
     pub unreadable: u64,
@@ -130,9 +131,9 @@ impl FileList {
     pub fn set(&mut self, files: Vec<FileStatus>) {
         let wanted: std::collections::HashSet<FileId> =
             files.iter().map(|file| file.file).collect();
-        let over: Vec<FileId> =
+        let surplus: Vec<FileId> =
             self.iter().map(|file| file.file).filter(|id| !wanted.contains(id)).collect();
-        over.into_iter().for_each(|id| self.remove(id));
+        surplus.into_iter().for_each(|id| self.remove(id));
         files.into_iter().for_each(|file| self.put(file));
     }
 

@@ -62,20 +62,20 @@ impl Parked {
     }
 }
 
-/// The open files of one log.
+/// The open log files, with the limit of their number.
 pub(in crate::follow) struct Descriptors {
     limit: usize,
     /// Numbers the uses of files: the file with the lowest number is the least recently used one.
     uses: AtomicU64,
     open: Mutex<HashMap<FileId, Weak<dyn Parkable>>>,
-    /// Descriptors of files that cannot be parked.
+    /// Number of descriptors of files that cannot be parked.
     pinned: Arc<AtomicUsize>,
 }
 
 /// An open file that may be parked.
 type Candidate = (FileId, Arc<dyn Parkable>);
 
-/// Counts descriptors as not parkable until it is dropped.
+/// A number of descriptors that count as not parkable until this is dropped.
 #[derive(Debug)]
 pub(in crate::follow) struct Pins {
     count: usize,
@@ -89,7 +89,8 @@ impl Drop for Pins {
 }
 
 impl Descriptors {
-    /// Raises the soft limit (which protects only programs that use select(2)) to the hard one, less the reserve.
+    /// Raises the soft limit of this process (which protects only programs that use select(2)) to the hard one; all
+    /// descriptors but the reserved ones are for log files.
     pub fn for_this_process() -> Self {
         let limit = getrlimit(Resource::Nofile);
         if limit.current != limit.maximum {
@@ -102,6 +103,7 @@ impl Descriptors {
         Descriptors::with(usize::try_from(limit.saturating_sub(RESERVE)).unwrap_or(usize::MAX))
     }
 
+    /// With room for `limit` log files, but at least [`MINIMUM`].
     pub fn with(limit: usize) -> Self {
         Descriptors {
             limit: limit.max(MINIMUM),
@@ -111,6 +113,7 @@ impl Descriptors {
         }
     }
 
+    /// The number of a use that happens now.
     pub fn next_use(&self) -> u64 {
         self.uses.fetch_add(1, Ordering::Relaxed)
     }
@@ -190,7 +193,7 @@ impl std::fmt::Debug for Descriptors {
     }
 }
 
-/// The file as a parked one, if it could be opened again by its current path.
+/// The data with which the file can be opened again after it was closed; `None` if its path does not lead to it.
 pub(in crate::follow) fn parkable(file: &File) -> Option<Parked> {
     let metadata = file.metadata().ok().filter(|metadata| metadata.nlink() > 0)?;
     let key = identity::key_of(&metadata);

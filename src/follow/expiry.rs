@@ -1,4 +1,5 @@
-//! Ends generations whose files were deleted, closes files that all consumers have read, and removes expired rows.
+//! Ends generations whose files were deleted, closes deleted files that all consumers have read, records lost bytes,
+//! and removes expired rows.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -56,7 +57,8 @@ impl Follower {
         }
     }
 
-    /// A file was deleted while it was closed to save descriptors: its bytes are lost, unless a copy appears.
+    /// A file was deleted while it was closed to save descriptors: its unread bytes are lost, unless they were kept in
+    /// the intake or a copy appears.
     pub fn handle_vanished_file(&mut self, id: FileId) {
         let (now, time) = (self.now(), self.shared.clock.now());
         let rest = self.open_rest(id);
@@ -85,6 +87,7 @@ impl Follower {
         self.keep_row_without_file(GenerationRow { ended: row.ended.or(Some(time)), ..row });
     }
 
+    /// Stores the row of a generation that has no open file.
     pub fn keep_row_without_file(&mut self, row: GenerationRow) {
         if let Some(store) = self.shared.store.get() {
             store.put_generation(row.clone());
@@ -104,7 +107,7 @@ impl Follower {
         }
     }
 
-    /// Stores a loss that was found by a reader in the row of the generation, and reports it.
+    /// Reports a loss that a reader has found, and stores it in the row of the generation.
     pub fn record_loss(&mut self, id: FileId) {
         let time = self.shared.clock.now();
         let Some(tracked) = self.catalog.get_mut(id) else { return };
@@ -229,7 +232,8 @@ impl Follower {
         self.shared.board.post(topic, Level::Warning, self.shared.clock.now(), text);
     }
 
-    /// Its file exists but is not identified yet, and is not shorter than the mark.
+    /// A file of the generation may still exist: it is not opened, unpacked or identified yet (and not shorter than the
+    /// mark), or was closed. Also if unread bytes were kept in the intake.
     fn may_still_exist(&self, row: &GenerationRow) -> bool {
         let here = self.catalog.by_file_key(row.file_key());
         let undecided = here.is_some_and(|t| t.is_undecided() && t.size >= row.mark.offset);
@@ -241,7 +245,7 @@ impl Follower {
             || row.unfinished.is_some() && self.is_held_by_undecided(row)
     }
 
-    /// A file with an incomplete first line holds all known bytes of the generation.
+    /// A file that is not identified yet holds all known bytes of the generation.
     fn is_held_by_undecided(&self, row: &GenerationRow) -> bool {
         let undecided = self.catalog.iter().filter(|(_, tracked)| tracked.is_undecided());
         undecided.filter_map(|(_, t)| t.file()).any(|file| self.holds_generation(&file, row))

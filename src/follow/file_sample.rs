@@ -1,4 +1,5 @@
 //! Reads samples of a file: its first and last lines, for format detection and the decision whether it is text.
+//! Also finds the ends of holes and of lines.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,7 +10,7 @@ use crate::base::timed_fs::File;
 use crate::event::Encoding;
 use crate::format::nul_run;
 
-/// Error of lseek(2) if only a hole is left.
+/// Error of lseek(2) if there is only a hole after the offset.
 const NO_MORE_DATA: i32 = rustix::io::Errno::NXIO.raw_os_error();
 
 /// Bytes of a sample for format detection.
@@ -19,7 +20,8 @@ const SAMPLE_LINES: usize = 100;
 /// Bytes that [`last_line_end`] searches.
 pub(in crate::follow) const LINE_SEARCH_BYTES: u64 = 1024 * 1024;
 
-/// End of the run of NULs that begins at `from`; `to` if there is nothing else before `to`.
+/// End of the run of NULs that begins at `from`; `to` if there is nothing else before `to`, and `from` if there is no
+/// such run of at least two bytes.
 pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::Result<u64> {
     let (mut at, mut bytes) = (from, [0; 64 * 1024]);
     while at < to {
@@ -41,7 +43,7 @@ pub(in crate::follow) fn hole_end(file: &File, from: u64, to: u64) -> std::io::R
     Ok(if at - from < 2 { from } else { at })
 }
 
-/// The start of the file after any hole, as UTF-8.
+/// The first bytes of the file after any hole, as UTF-8, for format detection.
 pub(in crate::follow) fn read_sample(
     file: &File,
     size: u64,
@@ -58,8 +60,8 @@ pub(in crate::follow) fn read_sample(
     })
 }
 
-/// Text has at most a few control bytes other than line ends, tabs and colours. A run of NULs (a hole) counts as one;
-/// bytes of other encodings count as text.
+/// The sample is not text. Text has at most a few control bytes other than line ends, tabs and colours. A run of NULs
+/// (a hole) counts as one; bytes of other encodings count as text.
 pub(in crate::follow) fn looks_binary(sample: &[u8]) -> bool {
     let is_text = |byte: u8| matches!(byte, 0x07..=0x0d | 0x1b | 0x20..=0x7e | 0x80..);
     let control_runs = sample
@@ -69,6 +71,7 @@ pub(in crate::follow) fn looks_binary(sample: &[u8]) -> bool {
     control_runs > 8 && control_runs * 30 > sample.len()
 }
 
+/// The sample has enough bytes or lines for format detection.
 pub(in crate::follow) fn sample_is_enough(sample: &[u8]) -> bool {
     sample.len() as u64 >= SAMPLE
         || memchr::memchr_iter(b'\n', sample).nth(SAMPLE_LINES - 1).is_some()
@@ -84,7 +87,7 @@ pub(in crate::follow) fn sample_before(
     let mut bytes = vec![0; (offset - from) as usize];
     let read = read_full(file, &mut bytes, from)?;
     let mut sample = encoding.to_utf8(&bytes[..read], from).into_owned();
-    // The last lines matter: they are the ones that did not fit.
+    // Only the last lines are needed: they are the ones that did not fit the format.
     let lines = memchr::memrchr_iter(b'\n', &sample).nth(150);
     let first = lines.or_else(|| memchr::memchr(b'\n', &sample).filter(|_| from > 0));
     sample.drain(..first.map_or(0, |at| at + 1));

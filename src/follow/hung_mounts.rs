@@ -39,8 +39,8 @@ impl Follower {
         }
     }
 
-    /// For an open file, a call that hangs is known. A file that is closed to save descriptors is found stuck by its
-    /// next check.
+    /// Shows the open files with a hanging call as stuck, and checks those again whose call has returned. A file that
+    /// is closed to save descriptors is found stuck by its next check.
     fn mark_hung_files(&mut self) {
         let now = self.now();
         let time = self.shared.clock.now();

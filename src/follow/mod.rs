@@ -1,5 +1,5 @@
-//! Follows log files: identifies them, tracks their growth and splits them into records. The log file is the queue;
-//! consumers pull batches from it.
+//! Follows log files: identifies them, tracks their growth and splits them into records. There is no queue of events:
+//! consumers pull batches from the log files.
 //!
 //! All parts share one [`Log`]. The follower (a thread) checks the files and publishes their sizes; consumers
 //! call [`Log::read`] from their cursors and share decoded batches through a bounded cache; the screen reads

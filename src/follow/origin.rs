@@ -1,4 +1,4 @@
-//! How a file was found.
+//! How a file was found, which decides whether a file with unknown content is followed.
 
 /// How a file was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -8,6 +8,6 @@ pub(in crate::follow) enum Origin {
     Path,
     /// Beside a log, and created while the log was followed: it may have been rotated between two scans.
     RotatedMeanwhile,
-    /// Beside a log, with searched content: it is a copy, or it is ignored.
+    /// Beside a log, by a search for the content of a generation: it is a copy, or it is ignored.
     PossibleCopy,
 }

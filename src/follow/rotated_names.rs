@@ -1,4 +1,5 @@
-//! Recognises the file names that log rotation makes. Names are bytes, and only a hint: the content identifies a file.
+//! Recognises the file names that log rotation, compressors and editors make from the name of a log. Names are bytes,
+//! and only a hint: the content identifies a file.
 //!
 //! logrotate appends a number or a date (`app.log.1`, `app.log-20261129`), or inserts it before the extension
 //! (`app.1.log`, with `extension .log`), and its compressor appends a suffix; see logrotate(8).
@@ -11,10 +12,10 @@ const UNREAD_SUFFIXES: [&str; 6] = [".xz", ".bz2", ".lz4", ".zip", ".7z", ".Z"];
 /// Suffixes of compressed files that are read.
 const READ_SUFFIXES: [&str; 2] = [".gz", ".zst"];
 
-/// Suffixes of temporary files that editors keep beside a file.
+/// Suffixes of the temporary and backup files that editors keep beside a file.
 const EDITOR_SUFFIXES: [&[u8]; 6] = [b"~", b".swp", b".swo", b".swx", b".tmp", b".bak"];
 
-/// Temporary file of an editor, or of a program that replaces files; decided by the name.
+/// By its name, a temporary or backup file of an editor, or of a program that replaces files.
 pub fn is_scratch(name: &[u8]) -> bool {
     scratch_ending(name).is_some()
 }

@@ -14,7 +14,8 @@ use crate::event::{Cursor, FileId, Level};
 pub(in crate::follow) const UNFINISHED_LINE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Follower {
-    /// Loads the rows and positions and matches them with the existing files; with `--once`, the ends are fixed here.
+    /// Loads the rows and positions and matches them with the existing files; with `--once`, this fixes the offsets up
+    /// to which the files are read.
     pub fn first_pass(&mut self) {
         let Some(store) = self.shared.store.get().cloned() else { return };
         let mut rows = store.generations();
@@ -43,10 +44,10 @@ impl Follower {
         self.report_orphans();
     }
 
-    /// Scans the sources and binds known generations to the files.
+    /// Scans the sources and assigns the known generations to their files.
     pub fn scan_and_bind(&mut self) {
         self.scan_and_check_all();
-        // By the files themselves first: generations bound here need not be searched elsewhere.
+        // First those whose own file was found: these generations need not be searched elsewhere.
         self.assign_rows_to_sources();
         self.bind_known();
         self.locate_missing_files();
@@ -55,7 +56,7 @@ impl Follower {
         self.unpack_deferred();
     }
 
-    /// With `--once`: the ends were left open for standard input, which has ended now.
+    /// With `--once`: the ends of the files were not fixed before the end of standard input, which has come now.
     pub fn input_has_ended(&self) -> bool {
         let open =
             !self.pending.publishes_first_pass && !self.shared.settled.load(Ordering::Acquire);
@@ -64,7 +65,7 @@ impl Follower {
         ready && open && self.shared.once()
     }
 
-    /// Identifies all existing files; with `--once`, fixes the ends.
+    /// Identifies all existing files; with `--once`, fixes the offsets up to which they are read.
     pub fn identify_existing(&mut self) {
         self.finish_unpacking_for_once();
         let once = self.shared.once();
@@ -96,7 +97,7 @@ impl Follower {
         }
     }
 
-    /// Start of a last line that has no line end and may still be written, because the file has changed a moment ago.
+    /// Start of a last line that has no line end and may still be written, because the file changed a moment ago.
     fn unfinished_line(&self, id: FileId) -> Option<u64> {
         let tracked = self.catalog.get(id)?;
         let row = tracked.row.as_ref()?;
@@ -121,7 +122,7 @@ impl Follower {
         (line < end && !was_closed && !is_partly_read).then_some(line)
     }
 
-    /// Ends the file there for this run.
+    /// Ends the file at `end` for this run, without its unfinished last line, and reports this.
     fn leave_unfinished(&mut self, id: FileId, end: u64) {
         let key = *self.key();
         let Some(tracked) = self.catalog.get_mut(id) else { return };

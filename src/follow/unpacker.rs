@@ -52,11 +52,11 @@ pub(in crate::follow) struct CompressedFile {
     pub copy: Arc<File>,
     compression: Compression,
     state: Mutex<(Progress, Version)>,
-    /// Bytes of this copy.
+    /// Number of bytes of this copy.
     size: AtomicU64,
-    /// Bytes of the original that the decoder consumed.
+    /// Number of bytes of the original that the decoder consumed.
     consumed: AtomicU64,
-    /// Bytes of all copies.
+    /// Number of bytes of all copies.
     used: Arc<AtomicU64>,
 }
 
@@ -73,11 +73,12 @@ impl CompressedFile {
         self.state().1
     }
 
+    /// Number of bytes of the copy.
     pub fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
     }
 
-    /// Bytes of the original that the last attempt did not reach.
+    /// Number of bytes of the original that the last attempt did not reach.
     pub fn not_taken(&self) -> u64 {
         self.version().0.saturating_sub(self.consumed.load(Ordering::Acquire))
     }
@@ -144,11 +145,11 @@ impl CompressedFile {
         }
     }
 
-    /// Frees the disk space of the copy.
+    /// Frees the disk space of the copy; its modification time stays that of the original.
     pub fn empty(&self) {
         if self.copy.own().set_len(0).is_ok() {
             if let Some(modified) = self.version().1 {
-                // Only visible for records without a timestamp of their own.
+                // A failure changes only the times of records without a timestamp of their own.
                 let _ = self.copy.own().set_times(FileTimes::new().set_modified(modified));
             }
             self.used.fetch_sub(self.size.swap(0, Ordering::AcqRel), Ordering::AcqRel);
@@ -173,7 +174,7 @@ impl Drop for CompressedFile {
     }
 }
 
-/// Passes files to the thread, which runs only while files are waiting.
+/// Queues compressed files for a thread that unpacks them, and that runs only while files are waiting.
 #[derive(Debug)]
 pub(in crate::follow) struct Unpacker {
     directory: PathBuf,
@@ -221,7 +222,8 @@ impl Unpacker {
         self.used.load(Ordering::Acquire)
     }
 
-    /// Starts a copy of the content of `original`; sends a hint for `id` when it is complete.
+    /// Queues `original` for unpacking into a new copy; sends a hint for `id` when that has ended, also after a
+    /// failure.
     pub fn add(
         &mut self,
         id: FileId,
@@ -314,7 +316,8 @@ impl Queue {
                 supervisor.checkpoint(PART);
                 compressed.unpack(space, &stop)
             });
-            let failed = || Progress::Failed("unpacking failed by a fault in Logwarden".to_owned());
+            let failed =
+                || Progress::Failed("unpacking failed because of a bug in Logwarden".to_owned());
             compressed.state().0 = unpacked.unwrap_or_else(|_| failed());
             waker.wake(|hints| {
                 hints.files.insert(id);

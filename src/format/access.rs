@@ -103,7 +103,7 @@ impl<'a> Line<'a> {
         let (before, bracket) = if text.first() == Some(&b'[') {
             (&text[..0], 0)
         } else {
-            // A user's name may contain anything except the bracket of the time after a space.
+            // A user name may contain spaces and brackets: the time begins with a bracket after a space, before a day.
             let reach = &text[..text.len().min(1024)];
             let bracket = memchr::memchr_iter(b'[', reach)
                 .find(|at| *at > 0 && reach[at - 1] == b' ' && is_day(&reach[at + 1..]))?;

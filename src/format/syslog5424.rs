@@ -97,7 +97,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Without priority and version: only if process and structured data are unambiguous.
+/// Whether a line without priority and version is in this format: its process and structured data must be unambiguous.
 fn is_bare(text: &[u8]) -> bool {
     let mut words = text.splitn(6, |byte| *byte == b' ');
     let (Some(_time), Some(_host), Some(program)) = (words.next(), words.next(), words.next())

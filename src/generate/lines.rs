@@ -1,4 +1,4 @@
-//! Formats the lines of each profile.
+//! Writes the sample log lines of each profile.
 
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ pub(super) fn write(
         Profile::Web => web(time, level, random, text),
         Profile::Ops => ops(time, level, random, text),
     };
-    line.expect("a String takes any write");
+    line.expect("writing to a String cannot fail");
     text.push('\n');
 }
 

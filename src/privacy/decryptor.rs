@@ -9,6 +9,7 @@ use super::keys::{KeyError, KeyId, Keyring, Month};
 use super::token::{FieldCipher, Token};
 use crate::base::with_causes;
 
+/// Decrypts tokens with the keys of a keyring; caches the derived ciphers.
 #[derive(Debug)]
 pub struct Decryptor {
     keyring: Arc<Keyring>,
@@ -19,7 +20,8 @@ pub struct Decryptor {
 type CipherId = (Month, KeyId, [u8; 8], Box<str>);
 type Cipher = Result<Arc<FieldCipher>, Arc<KeyError>>;
 
-const MOST_CIPHERS: usize = 256;
+/// Maximum number of cached ciphers.
+const MAX_CIPHERS: usize = 256;
 
 /// A decrypted token.
 pub struct DecryptedValue {
@@ -97,7 +99,7 @@ impl Decryptor {
     fn cipher(&self, token: &Token, field: &str) -> Result<Arc<FieldCipher>, DecryptError> {
         let id = (token.month(), token.key(), token.salt(), field.into());
         let mut ciphers = self.ciphers.lock().unwrap_or_else(PoisonError::into_inner);
-        if ciphers.len() == MOST_CIPHERS {
+        if ciphers.len() == MAX_CIPHERS {
             ciphers.clear();
         }
         let cipher = ciphers.entry(id).or_insert_with(|| {

@@ -8,7 +8,7 @@ use regex::Regex;
 use super::tag::TAG;
 use super::{AddressMode, Sealer};
 
-/// Built once from the settings `[privacy]`.
+/// Which fields of outgoing events are changed, and how. Built once from the settings `[privacy]`.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     seal: Names,
@@ -16,7 +16,7 @@ pub struct Policy {
     tagged: Names,
     addresses: Names,
     address_mode: AddressMode,
-    /// Pseudonyms of addresses are the same in all months.
+    /// The pseudonym of an address is the same in all months.
     addresses_last: bool,
     patterns: Vec<Pattern>,
     keep_original: bool,
@@ -66,14 +66,14 @@ impl Pattern {
 }
 
 impl Policy {
-    /// Names are compared as in queries: lower case, letters and digits only. `keep_original`: documents contain the
+    /// Names are compared in lower case, by their letters and digits only. `keep_original`: documents contain the
     /// whole record as `event.original`. Without a [`Sealer`] the values become `[sealed]` and cannot be decrypted.
     pub fn new(seal: &[String], keep_original: bool) -> Self {
         let seal = Names::new(seal);
         Policy { tagged: tagged(&seal, &[]), seal, keep_original, ..Policy::default() }
     }
 
-    /// Sets the fields that contain addresses. `last`: pseudonyms are the same in all months.
+    /// Sets the fields that contain addresses. `last`: the pseudonym of an address is the same in all months.
     #[must_use]
     pub fn with_addresses(mut self, names: &[String], mode: AddressMode, last: bool) -> Self {
         self.address_mode = mode;
@@ -84,6 +84,7 @@ impl Policy {
         self
     }
 
+    /// Sets the patterns that find values to be sealed in messages.
     #[must_use]
     pub fn with_patterns(mut self, patterns: Vec<Pattern>) -> Self {
         self.tagged = tagged(&self.seal, &patterns);
@@ -91,6 +92,7 @@ impl Policy {
         self
     }
 
+    /// Sets the keys for tokens, tags and pseudonyms.
     #[must_use]
     pub fn with_keys(mut self, sealer: Arc<Sealer>) -> Self {
         self.sealer = Some(sealer);
@@ -111,7 +113,7 @@ impl Policy {
         self.seal.find(path).is_some()
     }
 
-    /// The addresses in this field leave as pseudonyms.
+    /// Addresses in this field are replaced by pseudonyms in outgoing events.
     pub fn renames(&self, path: &str) -> bool {
         self.addresses.find(path).is_some()
     }
@@ -135,12 +137,12 @@ impl Policy {
         self.addresses_last
     }
 
-    /// The name that a sealed field is sealed under.
+    /// The name under which this field is sealed.
     pub fn sealed_name(&self, path: &str) -> Option<&str> {
         self.seal.find(path)
     }
 
-    /// The names that values are sealed under.
+    /// All names under which values are sealed.
     pub fn sealed_names(&self) -> &[String] {
         &self.tagged.all
     }
@@ -149,6 +151,7 @@ impl Policy {
         &self.patterns
     }
 
+    /// How this field is treated; `None`: it is unchanged.
     pub(super) fn treatment(&self, path: &str) -> Option<Treatment<'_>> {
         match self.seal.find(path) {
             Some(name) => Some(Treatment::Seal(name)),
@@ -156,7 +159,7 @@ impl Policy {
         }
     }
 
-    /// The name of a tag beside a sealed field.
+    /// Whether this is the name of the tag beside a sealed field.
     pub(super) fn is_tag(&self, path: &str) -> bool {
         path.strip_suffix(TAG).is_some_and(|path| self.tagged.find(path).is_some())
     }
@@ -226,7 +229,7 @@ impl Names {
 
     /// The name that `path` ends with, starting at the beginning of a path segment.
     fn find(&self, path: &str) -> Option<&str> {
-        // Fast path: nearly every path differs in its last characters.
+        // Fast path: nearly every path differs from all names in its last characters.
         if self.ends.exclude(path) {
             return None;
         }
@@ -235,6 +238,7 @@ impl Names {
         self.all.iter().find(found).map(String::as_str)
     }
 
+    /// No path that ends with the segment `key` can match one of the names.
     fn never_end(&self, key: &str) -> bool {
         if self.ends.exclude(key) {
             return true;
@@ -264,7 +268,7 @@ fn letters_and_digits(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
 }
 
-/// Whether `path` ends with `name`; compared from the end.
+/// Whether `path` ends with `name` (lower case, letters and digits only) from the beginning of a path segment.
 fn ends_with_name(path: &str, name: &str) -> bool {
     if path.is_ascii() && name.is_ascii() {
         let mut letters = path.bytes().rev();

@@ -1,8 +1,8 @@
-//! Search tags: equal values of one field and month have equal tags, which reveal nothing without the key.
+//! Search tags: equal values of one field and month have equal tags, which reveal nothing else without the key.
 //!
 //! Tags make sealed values searchable for people who may not decrypt them.
 //!
-//! `tag1.` and, in base64url without padding, the first 16 bytes of HMAC-SHA256(HKDF-SHA256(master, info:
+//! A tag is `tag1.` and, in base64url without padding, the first 16 bytes of HMAC-SHA256(HKDF-SHA256(master, info:
 //! `lw/v1/tag/` ‖ field), value).
 
 use std::fmt;
@@ -15,7 +15,7 @@ use super::derive::derive;
 use super::keys::MonthKey;
 use crate::base::json::{Token, Tokens};
 
-/// Suffix of the name of a sealed field; together the name of its tag.
+/// Suffix that makes the name of a tag from that of its sealed field.
 pub const TAG: &str = "_tag";
 
 pub(super) fn tag_name(name: &str) -> String {

@@ -1,4 +1,4 @@
-//! Evaluates a query on one subject in memory, for filters, rules, routes and the search in files.
+//! Evaluates a query on one subject in memory, for filters, rules, the routes of sinks and the search in files.
 //!
 //! Allocates nothing. A query on level and time only never reads the text or the fields.
 
@@ -6,6 +6,7 @@ use super::{Bound, Expr, FieldName, Subject, Test, token, value};
 use crate::event::Value;
 
 impl Expr {
+    /// Whether the query matches the subject.
     pub fn matches(&self, subject: &dyn Subject) -> bool {
         match self {
             Expr::All => true,
@@ -86,7 +87,8 @@ pub fn comparable(name: &str) -> impl Iterator<Item = char> + Clone + '_ {
 }
 
 impl Test {
-    /// Of an array, any element. Null, an empty array and a value that is too long count as absent.
+    /// Whether the value passes the test; an array does if one of its elements does. Null, an empty array and a value
+    /// that is too long count as absent.
     pub fn matches(&self, value: &Value<'_>) -> bool {
         let mut found = false;
         value::each_text(value, &mut |text| found = found || self.matches_text(text));

@@ -1,4 +1,5 @@
-//! Interprets the text of a leaf as a number or an IP address, identically for all formats and back ends.
+//! Interprets the text of a field as a number or an IP address, in the same way for all formats and for both the files
+//! and the archive.
 
 use std::net::IpAddr;
 

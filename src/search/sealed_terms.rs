@@ -1,4 +1,5 @@
-//! Translates a query to one on sealed events: sealed values become their tags, addresses their pseudonyms, per key.
+//! Translates a query to one for sealed events: a sealed value becomes its tags and an address its pseudonyms, one for
+//! each key.
 //!
 //! Pure. A test that a sealed field cannot support is refused, because an empty result would be wrong.
 
@@ -39,7 +40,7 @@ pub fn needs_keys(query: &Expr, policy: &Policy) -> bool {
     }
 }
 
-/// `keys`: all available keys. Values sealed with a missing key are not found.
+/// Translates the query. `keys`: all available keys; values sealed with a missing key are not found.
 pub fn translate(query: &Expr, policy: &Policy, keys: &[MonthKey]) -> Result<Expr, Refusal> {
     let all = |parts: &[Expr]| -> Result<Vec<Expr>, Refusal> {
         parts.iter().map(|part| translate(part, policy, keys)).collect()
@@ -60,7 +61,7 @@ pub fn translate(query: &Expr, policy: &Policy, keys: &[MonthKey]) -> Result<Exp
     })
 }
 
-/// `sealed`: the name that the field is sealed under.
+/// The test of a sealed field, on its tags. `sealed`: the name under which the field is sealed.
 fn by_tags(
     name: &FieldName,
     sealed: &str,
@@ -76,6 +77,7 @@ fn by_tags(
     Ok(any_of(&tag_name, tags.map(Test::Equals)))
 }
 
+/// The test of a field with addresses, on their pseudonyms.
 fn by_addresses(
     name: &FieldName,
     test: &Test,

@@ -63,7 +63,7 @@ impl FileSink {
         FileSink { shared: Arc::new(Shared { path, generations, clock, output: Mutex::new(None) }) }
     }
 
-    /// Whether lines can be written to `path`, without changing anything. Errors are for people.
+    /// Checks that lines can be written to `path`; changes nothing. Errors are messages for people.
     pub fn check(path: &Path) -> Result<(), String> {
         let shown = path.display();
         let directory = match path.parent() {
@@ -109,7 +109,7 @@ impl FileSink {
     }
 }
 
-/// After a crash the output is truncated, which needs a regular file.
+/// Checks that the output is a regular file: after a crash it is truncated.
 fn is_an_output(path: &Path, found: &Metadata) -> Result<(), String> {
     let path = path.display();
     match (found.is_file(), found.is_dir()) {
@@ -123,9 +123,10 @@ fn is_an_output(path: &Path, found: &Metadata) -> Result<(), String> {
 }
 
 impl Shared {
+    /// Opens the output and truncates it to the stored length; returns the stored positions.
     fn resume(&self) -> Result<Vec<Position>, SinkError> {
         let mut output = self.output.lock().expect("no holder of the output panics");
-        // Close it first: its lock would block the new one.
+        // Close the output first: its lock would block the new one.
         *output = None;
         let file = self.open()?;
         let (end, positions) = match self.load()? {
@@ -184,7 +185,8 @@ impl Shared {
         Ok(file)
     }
 
-    /// Bytes beyond the stored length were never confirmed and are written again.
+    /// Truncates the output to its stored length, after a check that it is still the same file. The bytes beyond it
+    /// were never confirmed and are written again.
     fn truncate_to(&self, file: &File, kept: OutputEnd) -> Result<(), SinkError> {
         let length = self.length(file)?;
         if length < kept.length {
@@ -207,6 +209,7 @@ impl Shared {
         OutputEnd::of(file, length).map_err(|error| self.io_error("read", &error))
     }
 
+    /// The error of an output that must not be written to.
     fn refuse(&self, what: &str) -> SinkError {
         let path = self.path.display();
         SinkError::Misconfigured(format!(
@@ -224,17 +227,19 @@ impl Shared {
         }
     }
 
-    /// A new output, or one that another program wrote: lines are appended to it.
+    /// Prepares an output without a cursor file: a new one, or one that another program wrote, to which lines are
+    /// appended.
     fn start_output(&self, file: &File) -> Result<OutputEnd, SinkError> {
         let mut length = self.length(file)?;
         if length > 0 && !ends_with_newline(file, length) {
             file.write_all_at(b"\n", length).map_err(|error| self.io_error("write to", &error))?;
             length += 1;
         }
-        file.sync_all().map_err(|error| self.io_error("make durable", &error))?;
+        file.sync_all().map_err(|error| self.io_error("sync", &error))?;
         self.output_end(file, length)
     }
 
+    /// Writes lines at the end of the output. They are durable after the next commit.
     fn append(&self, body: &[u8]) -> Result<(), SinkError> {
         let mut output = self.output.lock().expect("no holder of the output panics");
         let Some(output) = output.as_mut() else {
@@ -254,12 +259,13 @@ impl Shared {
         Ok(())
     }
 
+    /// Makes the output durable, then its length and the cursors.
     fn commit(&self, upto: &[Cursor]) -> Result<(), SinkError> {
         let mut output = self.output.lock().expect("no holder of the output panics");
         let Some(output) = output.as_mut() else {
             return Err(SinkError::Unavailable(format!("{} is not open", self.path.display())));
         };
-        output.file.sync_all().map_err(|error| self.io_error("make durable", &error))?;
+        output.file.sync_all().map_err(|error| self.io_error("sync", &error))?;
         self.verify_unchanged(output)?;
         let end = output.ends[1];
         let step = output.positions.step(upto, &*self.generations, self.clock.now());

@@ -1,5 +1,5 @@
-//! Sinks: consumers that deliver events to servers, files, the archive or standard output. A sink only translates;
-//! batching, retry, back-off, dead letters, cursors and statistics are shared code in the [`worker`].
+//! Sinks: consumers that deliver events to servers, files, the archive or standard output. A sink only converts and
+//! sends them; batching, retry, back-off, dead letters, cursors and statistics are shared code in the [`worker`].
 //!
 //! A new sink is one file here and one in [`kinds`] for its kind. A sink never reads a log, never moves the cursor of
 //! another sink, and sees events only as [`Outgoing`].
@@ -27,6 +27,8 @@ pub use stdout::StdoutSink;
 pub use types::{Cursors, Delivery, Items, Lent, Limits, Outcome, Refusal, SinkError, Tagged};
 pub use worker::{Filter, Mode, Order, Worker, WorkerConfig, WorkerHandle};
 
+/// Delivers events to one destination.
+///
 /// The worker calls `deliver` up to `limits().requests` times at once, but never during `resume` or `commit`.
 pub trait Sink: Send + Sync {
     fn limits(&self) -> Limits;
@@ -60,9 +62,9 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Events of one generation come in order; a retried item may come again. The items are returned unchanged
-    /// whatever their outcome: their buffers are reused, and retries are read from them. A dropped future takes them
-    /// with it.
+    /// Sends the items. Events of one generation come in order; a retried item may come again. The items are returned
+    /// unchanged whatever their outcome: their buffers are reused, and retries are read from them. If the future is
+    /// dropped, so are the items.
     fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)>;
 
     /// Makes all accepted events durable, together with these cursors: all generations that the worker knows, each at

@@ -1,4 +1,4 @@
-//! Makes changes durable, and reads rows that are only on disk.
+//! Makes changes durable in the journal, the database and the snapshot, and reads rows that are only on disk.
 
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
@@ -59,7 +59,8 @@ impl Inner {
         self.checkpoint(durable, now)
     }
 
-    /// When this returns, everything is in the database and the journal is empty.
+    /// Writes all rows that are only in the journal or in memory to the database. If this succeeds, the journal is
+    /// empty.
     fn checkpoint(&self, durable: &mut Durable, now: Duration) -> Result<(), StateError> {
         let batch = self.memory().take_for_checkpoint();
         let outcome = match durable.checkpoint(&batch, now) {
@@ -76,8 +77,8 @@ impl Inner {
         outcome.map_err(|error| self.failed(durable, error))
     }
 
-    /// The database was damaged or removed while in use. Writes the rows in memory to a new one, in this commit or, as
-    /// the file is missing until then, in a later one.
+    /// The database was damaged or removed while in use. Writes the rows in memory to a new one. If this fails, the
+    /// file is missing, and a later commit tries again.
     fn recreate(
         &self,
         durable: &mut Durable,
@@ -112,7 +113,7 @@ impl Inner {
         }
     }
 
-    /// The snapshot is a fallback: a failure to write it does not stop the engine.
+    /// Writes the snapshot. It is a fallback: a failure to write it does not stop the engine.
     pub fn write_snapshot(&self) {
         if self.lock.is_none() {
             return;
@@ -130,6 +131,7 @@ impl Inner {
         }
     }
 
+    /// The row with this key in a table that is only on disk.
     pub fn row<K: Key, V: Serialize + DeserializeOwned>(
         &self,
         table: &Table<K, V>,
@@ -147,6 +149,7 @@ impl Inner {
         row.map_err(|error| self.unreadable(&durable, error))
     }
 
+    /// At most `most` rows of a table that is only on disk, in the order of their names.
     pub fn rows<K: Key, V: DeserializeOwned>(
         &self,
         range: NameRange,

@@ -21,8 +21,8 @@ pub enum StateError {
         source: io::Error,
     },
     #[error(
-        "the state in {} was written by a newer logwarden (version {version}, this one knows \
-         {known}); start that one, or choose another directory with --state-dir DIR",
+        "the state in {} was written by a newer logwarden (format version {version}; this \
+         one reads versions up to {known}); use that logwarden, or choose another directory with --state-dir DIR",
         path.display()
     )]
     Newer { path: PathBuf, version: u32, known: u32 },

@@ -1,4 +1,5 @@
-//! Reads states of versions 1 and 2: tables with keys of other types; sources and month keys were entries of `meta`.
+//! Reads the database of state versions 1 and 2, so that it can be migrated: tables with keys of other types; sources
+//! and month keys were entries of `meta`.
 
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
@@ -15,6 +16,7 @@ const CURSORS: TableDefinition<'_, (&str, &str, u64), &[u8]> = TableDefinition::
 const META_SOURCE: &str = "source:";
 const META_KEY: &str = "key:";
 
+/// All rows, under their names in this version.
 pub(super) fn read(
     transaction: &ReadTransaction,
     meta: &impl ReadableTable<&'static str, &'static [u8]>,
@@ -53,7 +55,8 @@ pub(super) fn read(
     Ok(rows)
 }
 
-/// Called in the first transaction of this version, which writes all rows to its own tables.
+/// Removes the old tables and entries. Called in the first transaction of this version, which writes all rows to its
+/// own tables.
 pub(super) fn remove(
     transaction: &WriteTransaction,
     meta: &mut Table<'_, &'static str, &'static [u8]>,

@@ -1,4 +1,4 @@
-//! The snapshot: a text file with all rows, used when the state file is damaged or missing.
+//! The snapshot: a text file with all rows that are kept in memory, used when the state file is damaged or missing.
 //!
 //! Layout: a header line, one JSON object per line, and a last line `sum` with the SipHash of everything before it.
 //! With an older snapshot events are only delivered again, under the same ids. The snapshot also says which journal
@@ -20,9 +20,10 @@ use super::{CursorRow, GenerationRow};
 
 const FILE: &str = "cursors.snapshot";
 const HEAD: &str = "logwarden state snapshot 2";
-/// Of a snapshot without a journal.
+/// The first line of snapshots of an earlier version, which had no journal.
 const EARLIER_HEAD: &str = "logwarden state snapshot 1";
 
+/// One line between the first and the last.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
@@ -37,7 +38,7 @@ enum Line {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Snapshot {
     pub rows: Rows,
-    /// `None`: written by an earlier version.
+    /// The last journal record that is included. `None`: written by an earlier version.
     pub base: Option<JournalPosition>,
 }
 
@@ -84,7 +85,7 @@ pub(super) fn decode(text: &str) -> Option<Snapshot> {
 
 pub(super) fn read(directory: &Path) -> io::Result<Snapshot> {
     let text = fs::read_to_string(directory.join(FILE))?;
-    decode(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "checksum"))
+    decode(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is damaged"))
 }
 
 pub(super) fn write(directory: &Path, text: &str) -> io::Result<()> {

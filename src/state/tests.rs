@@ -465,7 +465,7 @@ fn a_missing_state_with_a_damaged_snapshot_is_reported() {
     fs::remove_file(home.path().join("state.redb")).unwrap();
     fs::write(home.path().join("cursors.snapshot"), "logwarden state snapshot 1\n").unwrap();
     let (_, notices) = open(home.path());
-    assert!(notices[0].contains("its last snapshot cannot be used (checksum)"), "{notices:?}");
+    assert!(notices[0].contains("its last snapshot cannot be used (it is damaged)"), "{notices:?}");
 }
 
 /// Also if another thread commits in between.

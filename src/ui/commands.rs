@@ -1,4 +1,4 @@
-//! The commands of the screen: one list, from which keymap, key bar and help are built.
+//! The commands of the screen: one list, which the keymap, the key bar and the help use.
 
 use super::state::{Pane, State};
 use super::stream::Row;
@@ -152,7 +152,7 @@ pub const VERBS: &[VerbInfo] = &[
         "pause or resume shipping",
         (Group::Ship, ANY),
     ),
-    info(Verb::Retry, "retry", "retry", "retry now", (Group::Ship, ANY)),
+    info(Verb::Retry, "retry", "retry", "retry failed deliveries now", (Group::Ship, ANY)),
     info(Verb::Reload, "reload", "", "reload the configuration", (Group::Ship, ANY)),
     info(
         Verb::Command,

@@ -7,6 +7,8 @@ use super::key::Key;
 
 const DEFAULT: &str = include_str!("../../assets/keymap.toml");
 
+/// The command of each key, and the keys of each command.
+///
 /// Invariant: each key runs one command.
 #[derive(Clone, Debug)]
 pub struct Keymap {

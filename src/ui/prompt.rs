@@ -37,7 +37,7 @@ pub enum PromptResult {
     Cancelled,
 }
 
-/// Longest text, in bytes.
+/// Maximum length of the text, in bytes.
 const MAX_BYTES: usize = 4096;
 
 impl Prompt {
@@ -45,6 +45,7 @@ impl Prompt {
         Prompt { kind, text: String::new(), cursor: 0, problem: None }
     }
 
+    /// Applies a key to the text.
     pub fn key(&mut self, key: Key) -> PromptResult {
         self.problem = None;
         match (key.code, key.ctrl) {
@@ -73,7 +74,7 @@ impl Prompt {
         PromptResult::Edited
     }
 
-    /// Inserts typed or pasted text without its control characters.
+    /// Inserts typed or pasted text without its control characters, up to the maximum length.
     pub fn insert(&mut self, text: &str) {
         for character in text.chars().filter(|character| !character.is_control()) {
             if self.text.len() + character.len_utf8() > MAX_BYTES {

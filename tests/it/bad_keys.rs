@@ -287,7 +287,9 @@ fn an_interrupted_backup_is_completed_by_the_next() {
     assert!(code == Some(0) && messages.contains("2 keys copied"), "{messages}");
     let (code, messages) = backup();
     assert!(
-        code == Some(0) && messages.contains("0 keys copied") && messages.contains("2 already there"),
+        code == Some(0)
+            && messages.contains("0 keys copied")
+            && messages.contains("2 already there"),
         "{messages}"
     );
 }

@@ -38,7 +38,9 @@ fn a_source_renamed_by_a_reload_keeps_its_unread_files() {
     let (fixture, server, engine) = with_unread_files();
     configure(&fixture, &server, "web", "logs/app.log");
     send_signal(engine.id(), "HUP");
-    wait_for("the reload", PATIENCE, || engine.messages().contains("configuration reloaded").then_some(()));
+    wait_for("the reload", PATIENCE, || {
+        engine.messages().contains("configuration reloaded").then_some(())
+    });
     server.launch();
     wait_for("every line", PATIENCE, || (server.count() >= 2500).then_some(()));
     assert_eq!(engine.terminate().code(), Some(0));

@@ -52,7 +52,8 @@ fn nothing_is_sent_to_an_alias_and_the_reason_is_reported() {
     assert_each_once(&documents(&server), 1, 100);
     let (code, out) = check(&fixture);
     assert!(
-        code == Some(0) && out.contains("app is an alias (for app-000001): duplicates are possible"),
+        code == Some(0)
+            && out.contains("app is an alias (for app-000001): duplicates are possible"),
         "{out}"
     );
 }

@@ -1,4 +1,4 @@
-//! Builds consumers, so that a failed one can be replaced by a new one.
+//! Creates the consumer that evaluates the alert rules, and its replacement after a failure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +18,17 @@ use crate::privacy::Policy;
 /// Capacity of the announcement channel; while it is full the rules wait.
 const CAPACITY: usize = 256;
 
-/// Creates consumers, one at a time: each starts at zero and publishes to the same outputs.
+/// The configured rules. Creates consumers, one at a time: each starts with empty counts and publishes to the same
+/// [`Outputs`].
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub(super) log: Log,
     rules: Vec<RuleConfig>,
     policy: Arc<Policy>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Consumers end when all existing events have been evaluated.
     once: bool,
+    /// An earlier consumer has announced live events.
     has_predecessor: Arc<AtomicBool>,
     pub(super) finish: CancellationToken,
     pub(super) statuses: watch::Sender<Vec<RuleStatus>>,
@@ -33,7 +36,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// `policy`: see [`Engine::new`].
+    /// `policy`: see [`Engine::new`]. `once`: consumers end when all existing events have been evaluated.
     pub fn new(
         log: Log,
         rules: Vec<RuleConfig>,
@@ -61,17 +64,19 @@ impl Rules {
         (rules, Outputs { statuses: statuses_out, announcements: receiver })
     }
 
-    /// Once cancelled, a consumer ends when all existing events have been evaluated.
+    /// The token that ends the consumer: once it is cancelled, the consumer evaluates all existing events and ends.
     pub fn finish(&self) -> CancellationToken {
         self.finish.clone()
     }
 
-    /// Marks other consumers as predecessors: all existing records are history.
+    /// For rules that replace others, as after a reload: the consumer of those has announced all live events, so all
+    /// existing records are history.
     pub fn after_others(self) -> Rules {
         self.has_predecessor.store(true, Ordering::Relaxed);
         self
     }
 
+    /// A new consumer; the one before it must have ended.
     pub fn consumer(&self) -> Consumer {
         let mut work = Evaluation::new(self.rules.clone(), &self.policy, self.once);
         work.is_successor = self.has_predecessor.swap(true, Ordering::Relaxed);
@@ -79,10 +84,10 @@ impl Rules {
     }
 }
 
-/// The outputs of a consumer.
+/// The receiving ends of the channels to which consumers publish.
 #[derive(Debug)]
 pub struct Outputs {
     pub statuses: watch::Receiver<Vec<RuleStatus>>,
-    /// Announcements. Bounded: while it is full the rules wait, and nothing is dropped.
+    /// Bounded: while it is full the rules wait, and nothing is dropped.
     pub announcements: mpsc::Receiver<Announcement>,
 }

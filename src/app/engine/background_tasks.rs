@@ -1,5 +1,5 @@
-//! The engine's tasks beside sinks and rules: status board, state commits, control socket. Each is restarted after a
-//! panic.
+//! Starts the engine's tasks other than sinks and rules: status board, commits of the state, control socket. Each is
+//! restarted after a panic.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +45,7 @@ pub(super) fn run(
     tasks.spawn(supervisor.task(COMMITTER, on_panic, stop.clone(), committing));
 }
 
+/// Starts the control socket. If it cannot be created, the engine runs without it, with a notice.
 pub(super) fn listen(
     starter: &SinkStarter,
     directory: &Path,

@@ -4,7 +4,7 @@
 use crate::event::Command;
 use crate::sink::Order;
 
-/// `None`: the command does not concern this sink.
+/// The order that the command means for this sink. `None`: the command does not concern it.
 pub(super) fn order_for(command: &Command, sink: &str) -> Option<Order> {
     let (wanted, order) = match command {
         Command::ShipNow { sink } => (sink, Order::ShipNow),

@@ -14,10 +14,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Links;
 use super::mount::Mount;
 
-/// proc_pid_mountinfo(5).
+/// The kernel's list of mounts: proc_pid_mountinfo(5).
 const LIST: &str = "/proc/self/mountinfo";
 /// Maximum number of links followed on one path; the kernel's limit.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// File systems served by this kernel, from a disk or from memory. An overlay counts as local: most of them are.
 const LOCAL: &[&str] = &[
@@ -93,7 +93,8 @@ fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().expect("no holder of the list of mounts panics")
 }
 
-/// `None`: the path is on a local disk, or does not exist.
+/// The mount on which the path lies, if it may hang. `None`: the path is on a local file system or does not exist, or
+/// the mounts are unknown (no /proc).
 pub(super) fn of(path: &Path, links: Links) -> Option<Arc<Mount>> {
     let remote = {
         let mut table = table();
@@ -155,7 +156,8 @@ fn has_changed(list: &fs::File) -> bool {
     poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
 }
 
-/// If `/` hangs, so does this process; file systems of the kernel itself have no server that could hang.
+/// `false` for `/`, without which this process cannot work either, and for file systems of the kernel itself, which
+/// have no server that could hang.
 fn may_hang(point: &Path, kind: &str) -> bool {
     let kernel = ["/proc", "/sys"].iter().any(|directory| point.starts_with(directory));
     point != Path::new("/") && !kernel && !LOCAL.contains(&kind)
@@ -181,7 +183,7 @@ fn walk(remote: &RemoteMounts, path: &Path, links: Links) -> Option<Arc<Mount>> 
         match fs::read_link(&here) {
             Ok(target) => {
                 followed += 1;
-                if followed > MOST_LINKS {
+                if followed > MAX_LINKS {
                     return None;
                 }
                 here.pop();

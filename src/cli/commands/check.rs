@@ -1,5 +1,5 @@
-//! `logwarden check`: verifies configuration, files, directories, keys and sinks, and prints one line each. Changes
-//! nothing.
+//! `logwarden check`: verifies configuration, files, directories, keys, state and sinks, and prints one line per
+//! result. Changes nothing.
 
 mod keys;
 mod sources;
@@ -95,7 +95,7 @@ fn directories(directories: &Directories) -> Vec<Finding> {
     directories::named(directories).into_iter().map(find).collect()
 }
 
-/// Only the owner may read the content.
+/// Checks that other users have no access to the directory.
 fn private(path: &Path, directories: &Directories) -> Result<(), String> {
     let Some(mode) = private_directory::loose_mode(path) else { return Ok(()) };
     let advice = match directories::is_restricted_at_start(path, directories) {
@@ -108,7 +108,7 @@ fn private(path: &Path, directories: &Directories) -> Result<(), String> {
     ))
 }
 
-/// Tests access on the nearest existing parent directory.
+/// Checks that the directory can be written to, or created in its nearest existing parent.
 fn writable(path: &Path) -> Result<String, String> {
     let Some(existing) = path.ancestors().find(|directory| directory.exists()) else {
         let existing = Path::new(".");

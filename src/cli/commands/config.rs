@@ -1,4 +1,4 @@
-//! `logwarden config --print-default | --print-effective`: prints the settings.
+//! `logwarden config --print-default | --print-effective`: prints the default settings, or those in effect.
 
 use std::io::Write;
 

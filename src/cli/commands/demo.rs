@@ -29,7 +29,7 @@ pub fn run(global: &Global) -> anyhow::Result<Exit> {
         std::thread::spawn(move || generate::demo(&logs, &zone, &SystemClock::new(), &stop))
     };
     let read_settings: ReadSettings =
-        Arc::new(|| Err(vec!["the demo has no configuration".to_owned()]));
+        Arc::new(|| Err(vec!["nothing to reload: the demo has no configuration".to_owned()]));
     let exit = super::run::with_screen(&settings, "logwarden demo", &read_settings);
     stop.cancel();
     match writing.join() {

@@ -1,4 +1,4 @@
-//! `logwarden search QUERY`: searches the archive, or files as they are on disk.
+//! `logwarden search QUERY`: searches the archive, files as they are on disk, or standard input.
 
 mod stdin;
 
@@ -91,7 +91,7 @@ struct SearchRequest {
 
 enum Target {
     Archive(Reader),
-    /// With the policy for printing events.
+    /// With the privacy policy that is applied to the printed events.
     Files(Vec<Input>, Box<Policy>),
     Stdin(InputInfo, Box<Policy>),
 }

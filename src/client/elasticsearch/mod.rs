@@ -1,8 +1,8 @@
-//! Client for Elasticsearch and OpenSearch with the requests of the official client: a list of nodes, each with its
-//! own back-off.
+//! HTTP client for Elasticsearch and OpenSearch, with a list of nodes, each with its own back-off. Its requests
+//! look like those of the official client.
 //!
-//! No request is sent before the caller's first one: no product check and no version check, so that imitations and
-//! users with few privileges work too. A request goes to one node; the next node is tried only if no connection was
+//! No request is sent before the caller's first one: no product check and no version check, so that compatible servers
+//! and users with few privileges work too. A request goes to one node; the next node is tried only if no connection was
 //! possible, so no request is sent twice without the caller knowing.
 
 mod connect;
@@ -39,7 +39,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// It depends on files or variables outside the settings.
+    /// Credentials or certificates may be in files or variables, which can change although the settings do not.
     pub fn names_files(&self) -> bool {
         self.login != Login::Anonymous || self.ca_file.is_some()
     }
@@ -57,11 +57,11 @@ pub enum Login {
     ApiKey(SecretSource),
 }
 
-/// Cheap to share; connections are kept and reused.
+/// Sends requests to the nodes of one cluster. Its connections are kept and reused.
 pub struct Client {
     connection: Connection,
     nodes: Vec<Node>,
-    /// Counts requests, to take the nodes in turn.
+    /// Counts requests, so that the nodes take turns.
     turn: AtomicUsize,
 }
 
@@ -100,7 +100,7 @@ impl Client {
         Client { connection, nodes, turn: AtomicUsize::new(0) }
     }
 
-    /// Files and passwords are read again for the next request.
+    /// Makes the next request read credentials and certificates again.
     pub fn forget_credentials(&self) {
         for node in &self.nodes {
             node.forget_credentials();
@@ -129,7 +129,8 @@ impl Client {
         Err(last.unwrap_or_else(|| Failure::Settings("no URL is configured".to_owned())))
     }
 
-    /// The working nodes, each first in turn; those in back-off only if all nodes are.
+    /// The nodes to try, in this order; the first one is another node at each call. Nodes in back-off are included only
+    /// if all nodes are in back-off.
     fn in_turn(&self) -> Vec<&Node> {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.nodes.len().max(1);
         let (behind, ahead) = self.nodes.split_at(first);

@@ -1,4 +1,4 @@
-//! Everything that only the follower thread knows about one file.
+//! The follower's data about one file, which only its thread knows.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,17 +19,19 @@ use crate::follow::unpacker::{CompressedFile, Progress, Version};
 use crate::follow::watch::Coverage;
 use crate::state::GenerationRow;
 
-/// Number of remembered marks. A copy that ends before the last mark is still recognised by an earlier one.
+/// Maximum number of remembered marks. A copy that ends before the last mark is still recognised by an earlier one.
 const MAX_MARKS: usize = 32;
 
+/// How far a file has come: from its discovery to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::follow) enum Stage {
     /// Its first line is not complete, or it has not been checked yet.
     Unidentified,
-    /// It begins as another generation does and may be its copy. Not read yet.
+    /// It begins like another generation and may be its copy. Not read yet.
     PossibleCopy,
     /// Its row has been written to the state but is not durable yet.
     AwaitingCommit,
+    /// Followed: consumers read it, and it may grow.
     Live,
     /// Truncated; its copy is searched for until this time.
     AwaitingCopy(Duration),
@@ -39,6 +41,7 @@ pub(in crate::follow) enum Stage {
     Rejected,
 }
 
+/// A file that is followed, or is being identified.
 #[derive(Debug)]
 pub(in crate::follow) struct Tracked {
     pub handle: Arc<FileHandle>,
@@ -73,7 +76,7 @@ pub(in crate::follow) struct Tracked {
     pub needs_vote: bool,
     /// Bytes of holes that readers have found.
     pub hole_bytes: u64,
-    /// Records whose ends were cut off.
+    /// Records of which only the beginning was kept, because they are too long.
     pub truncated_records: TruncatedRecords,
     /// Mark at the last format detection whose sample was too small.
     pub last_vote_at: u64,
@@ -85,7 +88,7 @@ pub(in crate::follow) struct Tracked {
     pub version: Version,
     /// When unpacking is tried again after it failed or had no space.
     pub retry_unpacking_at: Option<Duration>,
-    /// Head of the copy, if the copy is idle.
+    /// Head of the unpacked copy, if the copy has been emptied.
     pub idle_head: Option<Head>,
     /// An earlier process may have handed out bytes up to this offset: the size when the generation was found again.
     pub possibly_handed: u64,
@@ -135,6 +138,7 @@ impl Tracked {
         }
     }
 
+    /// Device and inode; `None`: no file with a name is open.
     pub fn place(&self) -> Option<DeviceInode> {
         self.place
     }
@@ -164,11 +168,12 @@ impl Tracked {
             || self.row.as_ref().is_some_and(|row| row.rest.is_some())
     }
 
+    /// The open file that is read: for a compressed file its unpacked copy.
     pub fn file(&self) -> Option<Arc<File>> {
         self.handle.file()
     }
 
-    /// As [`Tracked::file`]; an error if the bytes will be available in a moment.
+    /// As [`Tracked::file`]; an error if the file is being unpacked again and its bytes will be available afterwards.
     pub fn file_or_wait(&self) -> io::Result<Option<Arc<File>>> {
         match self.handle.open_file() {
             Err(error) if open_file::is_unpacking(&error) => Err(error),
@@ -195,7 +200,7 @@ impl Tracked {
         now.saturating_sub(self.last_growth)
     }
 
-    /// Takes part in identification: not readable by consumers yet.
+    /// Not identified yet, so that consumers cannot read it.
     pub fn is_undecided(&self) -> bool {
         matches!(self.stage, Stage::Unidentified | Stage::PossibleCopy)
     }
@@ -242,11 +247,12 @@ impl Tracked {
         if together > now + SHARED_INTERVAL { together } else { next }
     }
 
-    /// Continues without the file that had a device and inode, in its kept rest if there is one.
+    /// Replaces the open file by `rest`, its unread bytes in the intake, if they were kept. From now on no file with a
+    /// name is open.
     pub(super) fn continue_in(&mut self, rest: Option<Arc<File>>) {
         let handle = self.handle.clone();
         // Held until all fields are updated, so that readers see either the old or the new file.
-        let _front = handle.decode_state();
+        let _guard = handle.decode_state();
         let is_kept = rest.is_some();
         handle.replace_file(rest);
         self.place = None;
@@ -255,7 +261,7 @@ impl Tracked {
         }
     }
 
-    /// Publishes the facts of the row to readers.
+    /// Makes the data of the row visible to readers.
     pub fn publish(&mut self) {
         let Some(row) = &self.row else { return };
         self.handle.update(|known| {

@@ -1,4 +1,4 @@
-//! The file to be identified.
+//! The file that is compared with the known generations to identify it.
 
 use crate::base::timed_fs::File;
 

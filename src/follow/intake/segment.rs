@@ -18,12 +18,13 @@ use crate::state::private_directory;
 /// Bytes used to detect the format.
 const SAMPLE: u64 = 64 * 1024;
 
+/// The segment to which input is appended.
 #[derive(Debug)]
 pub(super) struct Segment {
     file: File,
     pub path: PathBuf,
     pub place: DeviceInode,
-    /// Durable bytes.
+    /// Number of bytes, all durable.
     pub length: u64,
     /// The next byte is the first of a line.
     line_begins: bool,
@@ -60,9 +61,9 @@ impl Segment {
         Ok(())
     }
 
-    /// The index in `next`, the bytes that follow the segment, at which a record begins; with `any`, at which any line
-    /// begins. `None` for input that must stay in one segment because its first bytes decide how all others are read:
-    /// UTF-16, compressed, or otherwise not text.
+    /// Where the next segment may begin: the index in `next`, the bytes that follow this segment, of the first record,
+    /// or with `any` of the first line. `None` if `next` has no such place, and for input that must stay in one segment
+    /// because its first bytes decide how all others are read: UTF-16, compressed, or otherwise not text.
     pub fn boundary(&self, next: &[u8], any: bool) -> io::Result<Option<usize>> {
         // Samples the beginning: the end may be in the middle of a record, where the format is not recognisable.
         let mut sample = vec![0; self.length.min(SAMPLE) as usize];

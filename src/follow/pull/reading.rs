@@ -65,7 +65,7 @@ impl Reading {
         (self.waiting, self.failed) = (Some(self.news), Some((self.offset, before + 1)));
     }
 
-    /// Ends waiting: a record may be complete by now, or a failure solved.
+    /// Ends waiting: a record may be complete by now, or the cause of a failure gone.
     pub fn look_again(&mut self) {
         self.waiting = None;
     }
@@ -102,7 +102,7 @@ impl Reading {
 
     /// All wanted records are read, except an incomplete last one; also after too many failures.
     pub fn is_through(&self) -> bool {
-        let gave_up = self.failures() == 0 || self.failures() >= TRIES;
-        self.offset >= self.until || (self.waits() && gave_up)
+        let has_final_result = self.failures() == 0 || self.failures() >= TRIES;
+        self.offset >= self.until || (self.waits() && has_final_result)
     }
 }

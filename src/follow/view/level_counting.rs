@@ -7,7 +7,7 @@ use super::step_budget::Budget;
 use crate::event::Level;
 
 impl FileView {
-    /// Counts at most one block; `false` if there is nothing to count now.
+    /// Counts records until the budget is spent; `false` if there is nothing more to count now.
     pub fn count_more(&mut self, budget: &mut Budget) -> bool {
         if self.ensure_encoding().is_err() {
             return false;
@@ -20,7 +20,7 @@ impl FileView {
 }
 
 impl Tally {
-    /// Continues to count; `false` if there is nothing to count now.
+    /// As [`FileView::count_more`].
     fn advance(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         if !self.started {
             self.started = true;
@@ -38,6 +38,7 @@ impl Tally {
         true
     }
 
+    /// The start of the first record that begins at `from` or later.
     fn first_record(&self, view: &FileView, from: u64) -> u64 {
         let from = from.max(view.begin());
         if from == view.begin() || from >= view.size() {
@@ -49,7 +50,7 @@ impl Tally {
         }
     }
 
-    /// Counts new records at the end of the file; `false` if all are counted.
+    /// Counts one range of new records at the end of the file; `false` if all are counted.
     fn count_live(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         if self.live >= view.size() {
             return false;
@@ -76,7 +77,7 @@ impl Tally {
         true
     }
 
-    /// Counts the blocks before the counted ones, newest first; `false` if all are counted.
+    /// Counts one range of the newest block before the counted ones; `false` if all blocks are counted.
     fn count_older(&mut self, view: &FileView, budget: &mut Budget) -> bool {
         let mut pass = match self.current.take() {
             Some(pass) => pass,

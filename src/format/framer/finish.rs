@@ -7,7 +7,7 @@ use crate::event::{Flags, Record};
 use crate::format::text::first_line;
 use crate::format::{Context, Format, Head, Joins};
 
-/// A record without time takes the time of an earlier record at most this many lines back.
+/// A record without a time of its own takes the time of an earlier record at most this many lines back.
 const NEAR_LINES: u32 = 1_000;
 
 impl Pass<'_> {
@@ -28,24 +28,26 @@ impl Pass<'_> {
         }
     }
 
+    /// Adds a blank line as a record.
     pub(super) fn push_quiet(&mut self, at: usize, next: usize) {
-        let fitted = self.framed;
+        let before = self.framed;
         self.push(Head { quiet: true, ..Head::default() }, at, next, 0);
         // A blank line does not count for or against the format.
-        self.framed = Framed { consumed: self.framed.consumed, ..fitted };
+        self.framed = Framed { consumed: self.framed.consumed, ..before };
     }
 
+    /// Adds a run of NULs as a record without text.
     pub(super) fn push_hole(&mut self, at: usize, next: usize) {
-        let fitted = self.framed;
+        let before = self.framed;
         let head = Head { quiet: true, ..Head::default() };
         self.push_text(head, b"", at, next, 0);
         if let Some(record) = self.records.last_mut() {
             record.flags.insert(Flags::HOLE);
         }
-        self.framed = Framed { consumed: self.framed.consumed, ..fitted };
+        self.framed = Framed { consumed: self.framed.consumed, ..before };
     }
 
-    /// A line longer than the limit is a record of its own.
+    /// Makes a line longer than the limit a record of its own, of which only the beginning is kept.
     pub(super) fn truncate(&mut self, at: usize, next: usize) {
         let kept = &self.text(at, next)[..self.max_length];
         let head = self.format.head(kept, self.context);
@@ -60,6 +62,7 @@ impl Pass<'_> {
         self.push_text(head, self.text(at, next), at, next, lines);
     }
 
+    /// Adds a record with the given text; `next` is the end of its bytes.
     #[inline]
     fn push_text(&mut self, head: Head, text: &[u8], at: usize, next: usize, lines: u32) {
         let mut record = with_time(head, lines, self.context);
@@ -117,7 +120,7 @@ pub(super) fn is_later(
     (!head.quiet && format.is_later(first_line(text))) || (at_cut && (single || head.quiet))
 }
 
-/// A record with its own time, or a substitute.
+/// A record with its own time or a substitute; its offsets are not set yet.
 #[inline]
 pub(super) fn with_time(head: Head, lines: u32, context: &mut Context) -> Record {
     let mut flags = Flags::default();

@@ -50,7 +50,8 @@ fn exponent(text: &[u8]) -> Option<Stamp> {
     epoch_f64(std::str::from_utf8(text).ok()?.parse().ok()?)
 }
 
-/// The size of the number determines the unit. Precise to the microsecond, as a float of seconds has no more.
+/// The size of the number determines the unit. Precise to the microsecond, because seconds as an f64 are not
+/// more precise.
 fn epoch_f64(value: f64) -> Option<Stamp> {
     if !value.is_finite() || value < SMALLEST as f64 || value > i64::MAX as f64 {
         return None;

@@ -1,6 +1,6 @@
-//! Records of used keys: which keys were used in which slot, and when.
+//! The used keys: which key was used for sealing in which slot (a month, and a number in it), and when.
 //!
-//! They come from the list in the directory, from the state, or from this process. Pure values; no I/O.
+//! This is known from the list in the directory, from the state, or from this process. Pure values; no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -111,8 +111,8 @@ impl UsedKeys {
         months.into_iter().chain(always).flat_map(|month| self.last(month)).collect()
     }
 
-    /// The keys to add to a list that was lost. Of several keys in one slot only those with a time, because their order
-    /// must not be invented.
+    /// The keys of `self` to add to `list`, which was lost in whole or in part. Of several keys in one slot only those
+    /// with a time, because their order must not be invented.
     pub fn missing_in(&self, list: &UsedKeys) -> UsedKeys {
         let is_alone = |slot| {
             list.of_slots(slot, slot).next().is_none() && self.of_slots(slot, slot).count() == 1

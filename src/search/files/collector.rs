@@ -1,4 +1,5 @@
-//! Collects the results of one search over a sequence of events: query, order and limit.
+//! Collects the results of one search in a sequence of events: applies query, order and limit, and returns the matching
+//! events in their outgoing form.
 
 use super::newest::Newest;
 use crate::event::{Event, Flags};
@@ -62,7 +63,7 @@ impl<'a> MatchCollector<'a> {
         Ok(!self.is_full())
     }
 
-    /// Returns the number of results.
+    /// Returns the results that were kept until the end (newest first), and the number of all results.
     pub fn finish(self, each: Each<'_>) -> Result<u64, SearchError> {
         match self.newest {
             Some(newest) => newest.hand_out(each).map_err(SearchError::Output),

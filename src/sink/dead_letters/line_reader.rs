@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::letter::VERSION;
 use super::{DeadLetter, LetterFile};
 
-/// Not written by Logwarden: a record is cut far below this length.
+/// Longer lines are unreadable; Logwarden writes none, because it truncates records far below this length.
 const LONGEST: u64 = 64 << 20;
 
 /// One line and its bytes `[start, end)` in the file, including the line end.
@@ -47,12 +47,12 @@ pub struct MalformedLines {
 }
 
 impl MalformedLines {
-    /// Most lines that are reported one by one.
-    const MOST: usize = 20;
+    /// Maximum number of lines that are reported one by one.
+    const MAX_REPORTED: usize = 20;
 
     pub fn add(&mut self, odd: &UnreadableLine) {
         self.lines += 1;
-        if self.first.len() < Self::MOST {
+        if self.first.len() < Self::MAX_REPORTED {
             self.first.push(odd.to_string());
         }
     }
@@ -76,7 +76,7 @@ impl Lines {
         Ok(Lines { path: file.path.clone(), reader, at: 0, number: 0, line: Vec::new() })
     }
 
-    /// `None` at the end.
+    /// The next line that is not blank; `None` at the end.
     fn read(&mut self) -> io::Result<Option<Line>> {
         loop {
             let start = self.at;
@@ -92,7 +92,8 @@ impl Lines {
                 self.at += self.reader.skip_until(b'\n')? as u64;
             }
             if self.line != b"\n" {
-                let letter = if too_long { Err("too long".to_owned()) } else { parse(&self.line) };
+                let letter =
+                    if too_long { Err("longer than 64 MiB".to_owned()) } else { parse(&self.line) };
                 let letter = letter.map_err(|problem| self.odd(problem));
                 return Ok(Some(Line { start, end: self.at, number: self.number, letter }));
             }

@@ -1,4 +1,4 @@
-//! Finds, counts and erases events that hold one of several tags.
+//! Finds, counts and erases the events on a server that have at least one of the given tags.
 //!
 //! A tag is searched in every field whose name ends with `_tag`, as a whole and case-sensitively: in a keyword, and
 //! in the keyword that a server adds to a text if `logwarden setup` was never run. Only indexes named in the sink's
@@ -75,13 +75,13 @@ struct Index {
     attributes: Vec<String>,
 }
 
-/// The indexes of these settings, for people.
+/// The index patterns of these settings, separated by commas, for requests and messages.
 pub fn indexes(settings: &Settings) -> String {
     setup::patterns(settings).join(",")
 }
 
 impl ElasticsearchSink {
-    /// The count, and the newest of them. Errors are for people.
+    /// Counts the events that have one of the tags, and returns the newest ones. Errors are messages for people.
     pub async fn find_tags(
         &self,
         settings: &Settings,
@@ -111,7 +111,8 @@ impl ElasticsearchSink {
         Ok(found)
     }
 
-    /// Removes them permanently, including those stored a moment ago, and returns how many. Errors are for people.
+    /// Permanently removes the events that have one of the tags, including those stored a moment ago, and returns how
+    /// many. Errors are messages for people.
     pub async fn erase_tags(&self, settings: &Settings, tags: &[String]) -> Result<u64, String> {
         let mut erased = 0;
         for tags in tags.chunks(TAGS_AT_ONCE) {
@@ -139,8 +140,8 @@ impl ElasticsearchSink {
         }
     }
 
-    /// Why some indexes were not searched: servers skip closed indexes silently. `None` also if the server does not
-    /// report which are closed.
+    /// A message if some indexes were not searched: servers skip closed indexes silently. `None` also if the server
+    /// does not report which are closed.
     pub async fn passed_over(&self, settings: &Settings) -> Option<String> {
         let path = format!("_resolve/index/{}", indexes(settings));
         let asked = [("expand_wildcards", "open,closed"), ("ignore_unavailable", "true")];
@@ -160,6 +161,7 @@ impl ElasticsearchSink {
         read::<Value>(&answer, "a refresh").map(drop)
     }
 
+    /// Sends a request to the indexes of these settings; indexes that do not exist are ignored.
     async fn by_tag(
         &self,
         settings: &Settings,

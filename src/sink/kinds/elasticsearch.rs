@@ -1,4 +1,5 @@
-//! Sink kind `elasticsearch`: Elasticsearch and OpenSearch.
+//! The sink kind `elasticsearch` (Elasticsearch and OpenSearch): how its sinks are created, checked, set up, and
+//! searched and erased by tag.
 
 mod check;
 mod read;

@@ -34,6 +34,7 @@ pub(super) struct ByteAccount {
 }
 
 impl ByteAccount {
+    /// `earlier`: an earlier run had left these bytes to a lane.
     pub(super) fn add(&mut self, byte_outcome: ByteOutcome, bytes: u64, earlier: bool) {
         let count = match byte_outcome {
             ByteOutcome::Confirmed => &mut self.confirmed,
@@ -68,8 +69,8 @@ impl ByteAccount {
             + self.other_worker
     }
 
-    /// Sets the outcomes to `done` bytes in total after a restart: whether the sink kept or discarded the bytes of a
-    /// failed commit is not known.
+    /// Corrects the confirmed bytes so that all outcomes add up to `done`, after the sink has resumed: whether it kept
+    /// or discarded the bytes of a failed commit is not known.
     pub(super) fn correct_to(&mut self, done: u64) {
         self.accepted = 0;
         let counted = self.total();
@@ -77,7 +78,7 @@ impl ByteAccount {
             .saturating_sub(counted.saturating_sub(done));
     }
 
-    /// Bytes that were left to another worker and no longer exist.
+    /// Counts as lost bytes that were left to another worker and no longer exist.
     pub(super) fn lose_left_to_lane(&mut self, bytes: u64) {
         let lost = bytes.min(self.other_worker);
         self.other_worker -= lost;
@@ -97,7 +98,7 @@ impl ByteAccount {
     }
 }
 
-/// The bytes that a sink reports: `seen` is the sum of all others.
+/// The bytes by state that a sink reports; in the result, `seen` is the sum of all others.
 pub(super) fn byte_status(
     account: &ByteAccount,
     seen: u64,

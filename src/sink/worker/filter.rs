@@ -1,14 +1,14 @@
-//! Decides which events a sink gets.
+//! Decides by level and condition which events a sink delivers.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::event::{Event, Flags, Level};
 
-/// Called once per event.
+/// The query of a sink's setting `where`, called once per event.
 pub type Condition = Arc<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 
-/// The default passes everything except quiet records (blank lines, directives).
+/// The default passes everything except quiet records (blank lines, holes).
 #[derive(Clone, Default)]
 pub struct Filter {
     /// Empty: all levels, and events without a level.

@@ -21,11 +21,11 @@ use crate::event::{Cursor, GenerationId};
 const REFUSALS_BEFORE_LANE: u32 = 3;
 /// A target gets a lane at once if it delays others this long before it refuses.
 const SLOW_REFUSAL: Duration = Duration::from_secs(5);
-/// With more blocked targets the fault is the sink's: it waits as a whole.
+/// If more targets are blocked, the cause is not in the targets: the whole sink waits.
 const MAX_LANES: usize = 8;
-/// The main worker pauses for a lane whose backlog is this small, so that the lane can catch up.
+/// The main worker pauses for a lane whose backlog, in bytes, is this small, so that the lane can catch up.
 const ALMOST_DONE: u64 = 8 * 1024 * 1024;
-/// Time from the start of one such pause to the next.
+/// Shortest time from the start of one such pause to the start of the next.
 const WAIT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often the lanes are checked.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
@@ -100,7 +100,7 @@ impl Worker {
         let (target, row) = (lane_start.target.clone(), lane_start.row.clone());
         let (worker, handle, account) = Worker::of_lane(config, lane_start);
         if let Base::Paused { by, .. } = &self.mode.base {
-            // The queue of sixteen orders is empty.
+            // Cannot fail: the queue of sixteen orders is empty.
             _ = handle.orders.try_send(Order::Pause { by: by.clone() });
         }
         let stop = self.lanes.stop.child_token();
@@ -255,7 +255,8 @@ impl Worker {
         }
     }
 
-    /// The follower keeps files in which some row is behind the end.
+    /// Gives every lane a row for each of these generations: the follower keeps a file while some row is behind its
+    /// end.
     fn put_new_rows(&self, advanced: &[(GenerationId, u64)]) {
         for (generation, _) in advanced {
             let Some((start, _)) = self.config.queue.extent(*generation) else { continue };
@@ -277,7 +278,8 @@ impl Worker {
         self.lanes.running.iter_mut().map(update).collect()
     }
 
-    /// The lane has delivered everything that the main worker left to it: the main worker takes its target again.
+    /// Closes a lane that has delivered everything that the main worker left to it: the main worker delivers the events
+    /// of its target again.
     async fn close_lane(&mut self, index: usize) {
         let lane = self.lanes.running.remove(index);
         let (row, target) = (lane.row.clone(), lane.target.clone());

@@ -11,22 +11,24 @@
 
 use crate::event::Cursor;
 
-/// No server or proxy has a lower limit unless an operator sets one.
+/// Requests of up to this many bytes are small: no server or proxy has a lower limit unless an operator sets one.
 const SMALL: usize = 64 * 1024;
-/// Refusals of a larger event, each after a back-off, that prove it too large while nothing else is sent.
+/// Number of refusals, each after a back-off, that prove a larger event too large while nothing else is sent.
 const REFUSALS: u32 = 5;
 /// With this many small events refused and none accepted, size is not the reason.
 const SMALL_REFUSED: usize = 8;
-/// Full bulks that are accepted before a larger one is tried: initially, and at most.
+/// Number of full bulks that must be accepted before a larger one is tried: initially, and at most.
 const BULKS_BEFORE_GROWTH: u32 = 8;
 const MAX_BULKS_BEFORE_GROWTH: u32 = 256;
-/// Refused events that are remembered: more than fit in memory.
+/// Maximum number of refused events that are remembered; more than can be in memory at once.
 const MAX_SUSPECTS: usize = 256;
 
+/// The current limit for the bodies of one target, and the observations from which it is learned.
 #[derive(Debug)]
 pub(super) struct SizeLimit {
     /// The limit never exceeds this.
     configured: usize,
+    /// The limit now, in encoded bytes.
     now: usize,
     /// The largest body that was accepted since one of its size was refused.
     largest_passed: usize,
@@ -34,7 +36,7 @@ pub(super) struct SizeLimit {
     trial: Option<usize>,
     /// Full bulks that must be accepted before the limit grows.
     bulks_before_growth: u32,
-    /// … and those that were.
+    /// Full bulks that were accepted since the limit last changed by trial.
     full_bulks: u32,
     /// The largest request that was ever accepted.
     largest_request: usize,
@@ -176,7 +178,7 @@ impl SizeLimit {
         self.suspects.iter().filter(|suspect| suspect.since >= self.last_passed)
     }
 
-    /// This event was accepted.
+    /// Forgets the refusals of an event that was accepted, or is proven too large.
     pub(super) fn clear_suspect(&mut self, event: Cursor) {
         self.suspects.retain(|suspect| suspect.event != event);
     }

@@ -1,4 +1,4 @@
-//! Details of the selected event: file, offset, times, delivery state, fields, JSON and raw text.
+//! The lines of the details of the selected event: file, offset, times, delivery state, fields, JSON and raw text.
 
 use crate::base::{bytes, sanitize};
 use crate::event::document;
@@ -15,8 +15,8 @@ use super::time;
 
 type Lines = Vec<Vec<Span<'static>>>;
 
-/// Most lines shown of one event.
-const MOST: usize = 2_000;
+/// Maximum number of lines shown of one event.
+const MAX_LINES: usize = 2_000;
 
 pub fn lines(state: &State, width: usize) -> Lines {
     let Some(row) = state.stream.selected_row() else {
@@ -41,7 +41,7 @@ pub fn lines(state: &State, width: usize) -> Lines {
             raw(&event, width, &mut lines);
         }
     }
-    lines.truncate(MOST);
+    lines.truncate(MAX_LINES);
     lines
 }
 
@@ -62,7 +62,7 @@ fn location(state: &State, entry: &Entry, shown: Option<&Outgoing<'_>>) -> Lines
     lines.push(vec![label("level"), span(level, Role::Level(event.level()))]);
     lines.push(pair("time", times(state, entry)));
     let seen = time::show(event.batch.seen, &jiff::tz::TimeZone::UTC, time::Detail::Full);
-    lines.push(pair("first seen", format!("{seen} UTC")));
+    lines.push(pair("read at", format!("{seen} UTC")));
     if let Some(note) = note(entry) {
         lines.push(vec![label("note"), span(note, Role::Near)]);
     }
@@ -178,7 +178,7 @@ fn content<'f>(
     }
 }
 
-/// A JSON record pretty-printed, one value per line.
+/// A JSON record, pretty-printed.
 fn pretty(event: &Event<'_>, width: usize, lines: &mut Lines) {
     let raw = record_text::raw(event);
     if !raw.trim_start().starts_with('{') {
@@ -213,7 +213,7 @@ fn label(name: &str) -> Span<'static> {
 }
 
 fn wrapped(text: &str, width: usize, lines: &mut Lines) {
-    if lines.len() < MOST {
+    if lines.len() < MAX_LINES {
         lines.extend(wrap(text, width).into_iter().map(|piece| vec![plain(piece.to_owned())]));
     }
 }

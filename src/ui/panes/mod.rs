@@ -60,7 +60,7 @@ pub fn draw(
     bottom::draw(&mut canvas, areas.bottom, state, keymap)
 }
 
-/// Width of the text column of the stream.
+/// Width of the text column of the streams pane.
 pub fn text_width(state: &State) -> usize {
     streams::text_width(state, layout::of(state).streams.width)
 }
@@ -77,7 +77,8 @@ pub fn max_overlay_scroll(state: &State) -> usize {
     max_scroll(length, area)
 }
 
-/// Details of the selected sink while the shipping pane has the focus, else of the selected event.
+/// Title and lines of the details: of the selected sink while the shipping pane has the focus, else of the selected
+/// event.
 fn detail_of(state: &State, area: Rect) -> (&'static str, Vec<Vec<Span<'static>>>) {
     let width = inner_width(area);
     match state.focus {
@@ -95,7 +96,7 @@ fn max_scroll(length: usize, area: Rect) -> usize {
     length.saturating_sub(usize::from(area.height.saturating_sub(1).max(1)))
 }
 
-/// Area of overlays: that of the stream, or of the only pane.
+/// Area of overlays: that of the streams pane, or of the only visible pane.
 fn overlay_area(areas: &layout::Areas) -> Rect {
     let panes = [areas.streams, areas.files, areas.thresholds, areas.shipping];
     panes.into_iter().find(|area| !area.is_empty()).unwrap_or_default()

@@ -21,7 +21,7 @@ impl Stream {
         self.scroll_to_selection();
     }
 
-    /// Moves screen and selection together by about this many lines.
+    /// Moves screen and selection together by as many rows as fill about this many lines; negative: up.
     pub fn page_by(&mut self, lines: i64) {
         let mut left = lines.unsigned_abs() as i64;
         let mut rows = 0;

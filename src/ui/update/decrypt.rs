@@ -6,6 +6,7 @@ use crate::follow::view::Position;
 use crate::privacy::{AuditError, DecryptedValues};
 use crate::ui::state::Overlay;
 
+/// Requests the decryption of the tokens, or tells the user why it is not possible.
 pub fn request(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(row) = state.detail_row() else {
         state.answer(Level::Info, "tokens are decrypted in the details of an event: press Enter");
@@ -20,6 +21,7 @@ pub fn request(state: &mut State, effects: &mut Vec<Effect>) {
     }
 }
 
+/// Keeps the decrypted values for the details, or reports the error.
 pub fn apply(state: &mut State, position: Position, result: Result<DecryptedValues, AuditError>) {
     match result {
         Ok(disclosed) => {

@@ -122,7 +122,10 @@ fn a_tilde_is_the_home_of_this_user() {
     program.run(&[&["check"], &global[..]].concat()).exits(0).prints("logs/app.log: readable");
     let config = program.write("own.toml", "[source.app]\npaths = [\"~bob/app.log\"]\n");
     let global = ["--config", &config, "--state-dir", "durable"];
-    program.run(&[&["check"], &global[..]].concat()).exits(2).reports("the home of another user");
+    program
+        .run(&[&["check"], &global[..]].concat())
+        .exits(2)
+        .reports("in the home of another user");
 }
 
 #[test]

@@ -12,7 +12,10 @@ fn a_path_and_a_pattern_that_match_nothing_wait() {
     fixture.open();
     let notices = fixture.log().notices();
     assert_eq!(notices.len(), 2, "{notices:?}");
-    assert!(notices.iter().all(|notice| notice.text.contains("picked up when created")), "{notices:?}");
+    assert!(
+        notices.iter().all(|notice| notice.text.contains("picked up when created")),
+        "{notices:?}"
+    );
     fixture.append("app.log", lines("a", 0..3));
     fixture.append("b.txt", lines("b", 0..3));
     fixture.expect_lines((0..3).flat_map(|n| [line("a", n), line("b", n)]));

@@ -1,4 +1,4 @@
-//! `logwarden keys list` and `keys check`: the state of every key.
+//! `logwarden keys list` and `keys check`: print the state of every key; `check` fails if a key is unusable.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ struct KeyRow {
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created: Option<String>,
-    /// A day.
+    /// The day on which the key was destroyed.
     #[serde(skip_serializing_if = "Option::is_none")]
     destroyed: Option<String>,
     used: bool,

@@ -9,6 +9,7 @@ use crate::config::{Section, closest, tilde};
 use crate::follow::{SourceConfig, Start};
 use crate::format;
 
+/// Errors are added to the findings of the section. `zone`: the time zone of sources that set none.
 pub fn read(name: &str, section: &mut Section<'_>, zone: &TimeZone) -> Option<SourceConfig> {
     if let Some(kind) = section.text("kind").filter(|kind| kind != "file") {
         let location = section.place().clone();
@@ -42,7 +43,7 @@ fn paths(name: &str, section: &mut Section<'_>) -> Vec<PathBuf> {
     for (path, location) in paths.iter().flatten() {
         if path.starts_with('~') && path.split('/').next() != Some("~") {
             let problem = format!(
-                "source.{name}.paths: `{path}` is the home of another user; write the full path"
+                "source.{name}.paths: `{path}` is in the home of another user; write the full path"
             );
             section.findings.error(location, problem);
         }

@@ -1,4 +1,4 @@
-//! Assigns unique names within one object. Pure.
+//! Gives every field of one object of a document a unique name. Pure.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use crate::privacy::tag::TAG;
 pub(super) struct UniqueNames(HashMap<String, u32>);
 
 impl UniqueNames {
-    /// Returns `name` if it is free and fits, otherwise the first free variant: `x_`, `x_3`, `x_4`, and for a tag
-    /// field `x__tag`, `x_3_tag`, because tags are searched in names with that ending.
+    /// Returns `name` if it is free and `fits` accepts it, otherwise the first free variant: `x_`, `x_3`, `x_4`, and
+    /// for a tag field `x__tag`, `x_3_tag`, because tags are searched in names with that ending.
     pub fn take<T>(&mut self, name: String, fits: impl Fn(&str) -> Option<T>) -> (String, T) {
         if !self.0.contains_key(&name)
             && let Some(fit) = fits(&name)

@@ -1,11 +1,12 @@
-//! Decides whether a refused item is the event's fault or the target's. The reasons of the error and its causes
-//! decide before its type, because servers use one type for both. The texts are those of Elasticsearch 7.17, 8.15 and
-//! 9.1, and OpenSearch 2.19 and 3.8.
+//! Decides whether the event, a limit or the settings of the target are the cause of a rejection with status 400. The
+//! reasons of the error and its causes take precedence over its type, because servers use one type for all of these.
+//! The texts are those of Elasticsearch 7.17, 8.15 and 9.1, and OpenSearch 2.19 and 3.8.
 //!
 //! Only the starts of reasons are compared: later parts quote the event.
 
 use super::Problem;
 
+/// The cause of a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The event would be rejected forever.
@@ -35,7 +36,7 @@ const OF_THE_EVENT: [&str; 12] = [
     "Limit of field name length",
     "The number of nested documents",
     "Document contains at least one immense term",
-    // The index, or another part of the event itself, has another type there.
+    // The field has another type in the index, or in another part of the event.
     "mapper [",
     "can't merge a non object mapping",
     "can't merge an object mapping",
@@ -45,7 +46,7 @@ const OF_THE_EVENT: [&str; 12] = [
     "Field name ",
 ];
 
-/// Types that mean a fault of the event, unless a reason says otherwise.
+/// Types of errors that the event causes, unless a reason says otherwise.
 const TYPES_OF_THE_EVENT: [&str; 4] = [
     "mapper_parsing_exception",
     "document_parsing_exception",
@@ -53,7 +54,7 @@ const TYPES_OF_THE_EVENT: [&str; 4] = [
     "parse_exception",
 ];
 
-/// The fault of an item that is refused with 400.
+/// The cause of the rejection of an item with status 400.
 pub(super) fn of(error: &Problem<'_>) -> Fault {
     let reasons = || error.reasons().map(beginning);
     let starts = |with: &[&str]| reasons().any(|reason| with.iter().any(|w| reason.starts_with(w)));
@@ -74,7 +75,8 @@ fn is_about_shards(error: &Problem<'_>) -> bool {
     reason.starts_with("Validation Failed") && reason.contains("shards open")
 }
 
-/// Removes the position that some versions put first: `[1:101] failed to parse: …`.
+/// Removes the position that some versions put first, and the text before the actual reason: `[1:101] failed to
+/// parse: …`.
 fn beginning(reason: &str) -> &str {
     let place = |c: char| c.is_ascii_digit() || c == ':';
     let behind = reason.strip_prefix('[').map(|rest| rest.trim_start_matches(place));

@@ -1,5 +1,5 @@
-//! Bytes that were destroyed before they were delivered: counted as lost as soon as they no longer exist, not only
-//! when a target that was down for hours is back.
+//! Counts bytes that were destroyed before they were delivered as lost, as soon as they no longer exist: not only when
+//! a target that was down for hours is back.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +18,7 @@ pub(super) struct MaybeDestroyed {
 }
 
 impl MaybeDestroyed {
+    /// Adds the generations that the log has reported as changed.
     pub(super) fn note(&mut self, news: &ChangeSet) {
         self.all |= news.all;
         self.some.extend(news.generations.iter().copied());
@@ -25,8 +26,8 @@ impl MaybeDestroyed {
 }
 
 impl Progress {
-    /// Events in flight are in memory and therefore not lost. Call it while no read is running. `true`: some bytes
-    /// are lost.
+    /// Counts bytes that no longer exist as lost. Events in flight are in memory and therefore not lost. Call it while
+    /// no read is running. `true`: some bytes were counted.
     pub(in crate::sink::worker) fn count_destroyed(&mut self, queue: &dyn Queue) -> bool {
         let MaybeDestroyed { all, mut some } = std::mem::take(&mut self.maybe_destroyed);
         if all {
@@ -46,7 +47,7 @@ impl Progress {
                 continue;
             }
             if !progress.reading.is_unread() {
-                // Still in memory, and perhaps read again later: check it then.
+                // All its events are in memory, but they may have to be read again: check it then.
                 self.maybe_destroyed.some.insert(id);
                 continue;
             }
@@ -65,7 +66,8 @@ impl Progress {
         self.account.lose_left_to_lane(bytes);
     }
 
-    /// Reads everything again that is not done. Events that were in memory may be destroyed in the log by now.
+    /// Moves reading back to the first event that is not done, in every generation. Events that were in memory may be
+    /// destroyed in the log by now.
     pub(in crate::sink::worker) fn rewind(&mut self) {
         let all = self.slot_of.values().copied().collect();
         self.change_all(all, GenerationProgress::rewind);
