@@ -138,8 +138,8 @@ pub fn summary(status: &Status) -> String {
             line.push_str(&format!(", {letters}"));
         }
         if sink.unprotected_values > 0 {
-            let values = bytes::count(sink.unprotected_values);
-            line.push_str(&format!(", {values} short values sealed only in their own field"));
+            let values = bytes::counted(sink.unprotected_values, "value");
+            line.push_str(&format!(", {values} too short to be sealed in other texts"));
         }
     }
     line

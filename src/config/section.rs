@@ -350,8 +350,11 @@ impl<'a> Section<'a> {
 const SECRETS: &[(&str, &str)] = &[
     ("password", "use `password_file` or `password_env`"),
     ("api_key", "use `api_key_file`"),
-    ("secret", "write it to a file and name the file"),
-    ("token", "write it to a file and name the file"),
+    (
+        "secret",
+        "use a setting that reads it from a file, such as `password_file` or `api_key_file`",
+    ),
+    ("token", "use a setting that reads it from a file, such as `password_file` or `api_key_file`"),
     ("url", "use `urls` or `url_file`"),
 ];
 

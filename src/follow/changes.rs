@@ -3,7 +3,7 @@
 //!
 //! A change is first made, then marked, and subscribers are woken when all related changes are made. So a subscriber
 //! that calls [`Changes::take`] and then reads the named files misses nothing: later changes are marked again. A slow
-//! subscriber gets all changes merged; after too many it is told that anything may have changed ([`ChangeSet::all`]).
+//! subscriber gets all changes merged; after too many it is notified that anything may have changed ([`ChangeSet::all`]).
 //! Marking never waits for a subscriber.
 
 use std::collections::BTreeSet;

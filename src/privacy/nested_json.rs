@@ -1,4 +1,5 @@
-//! Seals members inside JSON values of an event, and rewrites JSON that some readers would reject.
+//! Seals members inside JSON values of an event, replaces sealed values in their other texts, and rewrites JSON that some
+//! readers would reject.
 //!
 //! A value is rewritten only if something must change.
 

@@ -205,11 +205,11 @@ fn a_query_gives_the_same_result_on_an_event_and_its_outgoing_form() {
 
 /// Returns the given parts, valid or not.
 #[derive(Debug)]
-struct Told(Vec<(String, Option<String>, String)>);
+struct Raw(Vec<(String, Option<String>, String)>);
 
-impl Decode for Told {
+impl Decode for Raw {
     fn name(&self) -> &'static str {
-        "told"
+        "given parts"
     }
     fn parts<'a>(&self, _text: &'a [u8], each: &mut dyn FnMut(Part<'a>)) {
         for (name, text, json) in &self.0 {
@@ -270,7 +270,7 @@ proptest! {
         parts.push(("client_id".into(), Some(id), String::new()));
         let mut batch = batch("x", None);
         batch.path = std::path::Path::new(std::ffi::OsStr::from_bytes(&path)).into();
-        batch.decode = Arc::new(Told(parts));
+        batch.decode = Arc::new(Raw(parts));
         let document = document(&Policy::new(&["client_id".into()], true), &batch);
         prop_assert_eq!(&document["client_id"], "[sealed]");
         prop_assert_eq!(&document["message"], "<[sealed]>");

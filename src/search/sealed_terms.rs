@@ -87,7 +87,7 @@ fn by_addresses(
     let name = name.clone();
     let refused = |kept, answers| Err(Refusal::Address { name: name.0.clone(), kept, answers });
     let whole = "a whole address";
-    let network = "a whole address or a network";
+    let network = "a whole address, a network,";
     match (mode, test) {
         (AddressMode::Clear, _) => Ok(Expr::Field { name, test: test.clone() }),
         (_, Test::Equals(text) | Test::Number(text)) => {

@@ -62,7 +62,7 @@ pub trait Sink: Send + Sync {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Sends the items. Events of one generation come in order; a retried item may come again. The items are returned
+    /// Sends the items. Events of one generation come in order; a retried item may be delivered again. The items are returned
     /// unchanged whatever their outcome: their buffers are reused, and retries are read from them. If the future is
     /// dropped, so are the items.
     fn deliver(&self, items: Items) -> BoxFuture<'_, (Items, Delivery)>;

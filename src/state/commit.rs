@@ -125,7 +125,7 @@ impl Inner {
         };
         if let Err(error) = snapshot::write(&self.directory, &text) {
             tracing::warn!(
-                "cannot write the cursor snapshot in {}: {error}",
+                "cannot write the snapshot of the state in {} ({error}); the state itself is not affected; retrying later",
                 self.directory.display()
             );
         }

@@ -158,7 +158,7 @@ fn disk_tables(changes: &Changes) -> Changes {
 
 fn repaired_notice(path: &Path) -> String {
     format!(
-        "the state file {} was damaged and has been repaired; events delivered shortly before may \
+        "the state file {} was damaged and has been repaired; events delivered shortly before the damage may \
          be delivered again, under the same ids",
         path.display()
     )
@@ -190,7 +190,7 @@ fn journal_notice(check: JournalCheck, path: &Path, aside: Option<&Path>) -> Str
     };
     let aside = aside.map(|aside| format!("; it is kept as {}", aside.display()));
     format!(
-        "the journal of the state {} {what}{}; events delivered in the last minute before the engine ended may be \
+        "the journal of the state {} {what}{}; events delivered since the state file was last written may be \
          delivered again, under the same ids",
         path.display(),
         aside.unwrap_or_default()

@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::fake_elasticsearch::{Acceptance, Answer, FakeElasticsearch};
 use crate::fixture::Fixture;
 use crate::leaks;
 use crate::program::{self, wait_for};
@@ -154,4 +155,21 @@ fn check_reports_unprotected_values_and_months_without_a_key() {
         messages.contains("months with sealed values: 2021_March to 2021_April: key missing"),
         "{messages}"
     );
+}
+
+/// While the server is overloaded, its events are encoded again and again; their values count once.
+#[test]
+fn a_short_value_counts_once_however_often_its_event_is_retried() {
+    let fake = FakeElasticsearch::start();
+    fake.answer(|_| Answer { take: Acceptance::Nothing, status: 503, ..Answer::default() });
+    let fixture = Fixture::new(&format!("urls = [\"{}\"]", fake.url()));
+    fixture.append("a.log", "{\"client_id\":\"Q9\",\"message\":\"came\"}\n");
+    let engine = fixture.engine();
+    wait_for("six attempts", PATIENCE, || (fake.attempts().len() >= 6).then_some(()));
+    let check = || program::text(&fixture.beside(&["check"]).output().unwrap().stdout);
+    let messages = wait_for("the count", PATIENCE, || {
+        Some(check()).filter(|messages| messages.contains(" to es since the engine started"))
+    });
+    assert!(messages.contains("own field: 1 to es since the engine started"), "{messages}");
+    assert!(engine.terminate().success());
 }

@@ -2,6 +2,7 @@
 
 mod circles;
 mod code;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -41,9 +41,9 @@ fn check_as(
     expected: &[&str],
 ) {
     let mut announcer = Announcer::new(once);
-    let mut told = Vec::new();
+    let mut announced = Vec::new();
     let mut announce = |line: Announcement| {
-        told.push(match line {
+        announced.push(match line {
             Announcement::Transition(t) => format!("{:?} {}", t.change, t.key),
             Announcement::Earlier { rule, fired } => format!("{rule} earlier {fired}"),
             other => other.to_string(),
@@ -58,7 +58,7 @@ fn check_as(
         announcer.on_transition(transition.clone(), arrives, NOW, &mut announce);
     }
     announcer.announce_earlier(&mut announce);
-    assert_eq!(told, expected);
+    assert_eq!(announced, expected);
 }
 
 #[test]
@@ -98,24 +98,24 @@ fn an_incident_of_the_history_is_announced_once_live_events_join_it() {
     let live = [change(Fired, "a", 8_000), change(Resolved, "a", 7_000)];
     // Read before the rest, and kept.
     let mut announcer = Announcer::new(false);
-    let mut told = Vec::new();
-    let mut announce = |line| told.push(line);
+    let mut announced = Vec::new();
+    let mut announce = |line| announced.push(line);
     announcer.on_transition(old[0].clone(), false, NOW, &mut announce);
     announcer.on_transition(live[0].clone(), true, NOW, &mut announce);
     announcer.on_history_read(NOW, &mut announce);
     announcer.on_transition(live[1].clone(), true, NOW, &mut announce);
     announcer.announce_earlier(&mut announce);
-    assert_eq!(told, live.clone().map(Announcement::Transition));
+    assert_eq!(announced, live.clone().map(Announcement::Transition));
     // In a file that appeared later, and counted.
     let mut announcer = Announcer::new(false);
-    let mut told = Vec::new();
-    let mut announce = |line| told.push(line);
+    let mut announced = Vec::new();
+    let mut announce = |line| announced.push(line);
     announcer.on_history_read(NOW, &mut announce);
     announcer.on_transition(old[0].clone(), false, NOW, &mut announce);
     announcer.on_transition(live[0].clone(), true, NOW, &mut announce);
     announcer.announce_earlier(&mut announce);
     announcer.on_transition(live[1].clone(), true, NOW, &mut announce);
-    assert_eq!(told, live.clone().map(Announcement::Transition));
+    assert_eq!(announced, live.clone().map(Announcement::Transition));
     // A firing incident is not announced twice.
     check(false, &old, &live, &["Fired a", "Resolved a"]);
 }
@@ -137,13 +137,13 @@ fn a_live_incident_is_announced_whatever_its_own_time() {
 #[test]
 fn a_live_incident_while_catching_up_is_announced_at_once() {
     let mut announcer = Announcer::new(false);
-    let mut told = Vec::new();
-    let mut announce = |line| told.push(line);
+    let mut announced = Vec::new();
+    let mut announce = |line| announced.push(line);
     let (fired, resolved) = (change(Fired, "a", 9_000), change(Resolved, "a", 9_000));
     announcer.on_transition(fired.clone(), true, NOW, &mut announce);
     announcer.on_transition(resolved.clone(), true, NOW, &mut announce);
     announcer.on_history_read(NOW, &mut announce);
-    assert_eq!(told, [Announcement::Transition(fired), Announcement::Transition(resolved)]);
+    assert_eq!(announced, [Announcement::Transition(fired), Announcement::Transition(resolved)]);
 }
 
 #[test]
@@ -158,8 +158,8 @@ fn a_storm_of_old_incidents_is_bounded() {
 
 #[test]
 fn announcements_are_safe_single_lines_with_rule_key_and_time() {
-    let told = Announcement::Transition(change(Fired, "a\u{1b}[2J\nb", 0));
-    let text = told.to_string();
+    let announced = Announcement::Transition(change(Fired, "a\u{1b}[2J\nb", 0));
+    let text = announced.to_string();
     assert!(!text.contains(['\u{1b}', '\n']), "{text:?}");
     let plain = Announcement::Transition(change(Resolved, "app", 0)).to_string();
     assert_eq!(plain, "r resolved for app: 5 events, 2023-11-14T22:13:11Z to 2023-11-14T22:13:20Z");

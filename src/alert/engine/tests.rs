@@ -372,12 +372,18 @@ fn a_live_error_below_the_limit_does_not_announce_the_history() {
         bench.feed_old("app", LATER - 101);
         bench.seen();
         bench.feed("app", LATER, Level::Error, "x", LATER);
-        let told = bench.seen();
-        assert_eq!(told.len(), ends, "{told:?}");
-        assert!(told.iter().all(|told| told.contains("resolved")), "{told:?}");
+        let transitions = bench.seen();
+        assert_eq!(transitions.len(), ends, "{transitions:?}");
+        assert!(
+            transitions.iter().all(|transition| transition.contains("resolved")),
+            "{transitions:?}"
+        );
         bench.feed("app", LATER + 1, Level::Error, "x", LATER + 1);
-        let told = bench.seen();
-        assert!(told.len() == 1 && told[0].contains("fired"), "two of them do: {told:?}");
+        let transitions = bench.seen();
+        assert!(
+            transitions.len() == 1 && transitions[0].contains("fired"),
+            "two of them do: {transitions:?}"
+        );
     }
 }
 
@@ -428,7 +434,10 @@ fn a_key_of_a_source_that_is_behind_keeps_its_count() {
         fill(&mut bench, MAX_KEYS..2 * MAX_KEYS);
         bench.feed("behind", LATER - 3_595, Level::Error, "id=slow", LATER);
         let fired = bench.seen();
-        assert!(fired.iter().any(|told| told.starts_with("e fired [slow] 5")), "{fired:?}");
+        assert!(
+            fired.iter().any(|transition| transition.starts_with("e fired [slow] 5")),
+            "{fired:?}"
+        );
     }
 }
 

@@ -120,7 +120,7 @@ fn a_plain_log_at_one_line_per_second_writes_little_to_the_state() {
         test.pass(Duration::from_secs(1));
     }
     let written = test.written() - before;
-    println!("{} bytes a line", written / seconds);
+    println!("{} bytes per line", written / seconds);
     assert!(written / seconds <= MAX_BYTES_PER_LINE, "{written}");
     assert_eq!(test.events.len() as u64, seconds + 1);
     assert!(test.cuts().len() <= 1, "{:?}", test.cuts().len());

@@ -66,16 +66,16 @@ fn a_single_value_has_the_same_alias_as_in_its_event() {
         r#"{"msg":"of 1234567","client_id":"CLIENTID2","user":"CLIENTID2","a":{"client_id":{"x":"1234567"}}}"#,
     );
     event.path = std::path::Path::new("/logs/CLIENTID2/logs_2021_Apr.txt").into();
-    let told = |path: &str, value: &str| alias(&keys.policy(), &event.event(0), path, value);
+    let alias_of = |path: &str, value: &str| alias(&keys.policy(), &event.event(0), path, value);
     let tag = keys.tag("2021_April", "CLIENTID2");
-    assert_eq!(told("client_id", "CLIENTID2"), Some(tag.clone()));
-    assert_eq!(told("user", "CLIENTID2"), Some(tag.clone()));
+    assert_eq!(alias_of("client_id", "CLIENTID2"), Some(tag.clone()));
+    assert_eq!(alias_of("user", "CLIENTID2"), Some(tag.clone()));
     assert_eq!(
-        told("log.file.path", "/logs/CLIENTID2/logs_2021_Apr.txt"),
+        alias_of("log.file.path", "/logs/CLIENTID2/logs_2021_Apr.txt"),
         Some(format!("/logs/{tag}/logs_2021_Apr.txt"))
     );
-    assert_eq!(told("a.client_id.x", "1234567"), Some(keys.tag("2021_April", "1234567")));
-    assert_eq!(told("user", "ada"), None);
+    assert_eq!(alias_of("a.client_id.x", "1234567"), Some(keys.tag("2021_April", "1234567")));
+    assert_eq!(alias_of("user", "ada"), None);
     // Without the key of the month, the value is hidden too.
     std::fs::remove_file(keys.directory().join("2021_April.key")).unwrap();
     let policy = keys.policy();

@@ -229,7 +229,7 @@ proptest! {
         parts.push(("client_id".into(), Some(id.clone()), String::new()));
         let mut event = of_april(&format!("{id} x"));
         event.path = std::path::PathBuf::from(format!("/{id}/logs_2021_Apr.txt")).into();
-        event.decode = Arc::new(Told(parts));
+        event.decode = Arc::new(Raw(parts));
         let document = document(&keys.policy(), &event);
         prop_assert_eq!(keys.open(&document["client_id"]), id.clone());
         let text = document.to_string();
@@ -278,7 +278,7 @@ fn an_object_quoted_in_a_message_is_sealed_too() {
     let keys = Keys::new();
     let message = r#"sent {"client_id":17,"x":"y"}"#;
     let mut event = of_april("x");
-    event.decode = Arc::new(Told(vec![("message".into(), Some(message.into()), String::new())]));
+    event.decode = Arc::new(Raw(vec![("message".into(), Some(message.into()), String::new())]));
     let document = document(&keys.policy(), &event);
     let message = document["message"].as_str().unwrap();
     let object: Json = serde_json::from_str(message.strip_prefix("sent ").unwrap()).unwrap();
@@ -315,7 +315,7 @@ fn sealing_and_decrypting_restores_the_event() {
         parts.push(("message".into(), Some(said), String::new()));
         let mut event = of_april(&format!("{} {}", ids[0], ids.join("/")));
         event.path = std::path::PathBuf::from(format!("/{}/logs_2021_Apr.txt", ids[0])).into();
-        event.decode = Arc::new(Told(parts));
+        event.decode = Arc::new(Raw(parts));
         let sealed = document(&policy, &event).to_string();
         for id in &ids {
             prop_assert!(!sealed.contains(&format!("\"{id}\"")), "{id} in {sealed}");

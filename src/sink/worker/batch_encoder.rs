@@ -25,6 +25,8 @@ pub(super) struct ReadPosition {
     pub reading: Reading,
     /// The events that are done: they are not added to a bulk again.
     pub done: Prefix,
+    /// Events that start before this offset were encoded before: their values are not counted again.
+    pub encoded_until: u64,
 }
 
 /// Maximum number of bytes that one call reads, so that progress is reported even if the filter rejects everything.
@@ -166,7 +168,7 @@ impl BatchEncoder {
         }
         let span = Span { slot: position.slot, start, end };
         let taken = match self.filter.passes(&event) {
-            true => self.encode(batch, index, room, encoded)?,
+            true => self.encode(batch, index, room, start >= position.encoded_until, encoded)?,
             false => EventResult::Filtered,
         };
         match taken {
@@ -190,6 +192,7 @@ impl BatchEncoder {
         batch: &Batch,
         index: usize,
         room: Room,
+        is_new: bool,
         encoded: &mut EncodeResult,
     ) -> Result<EventResult, KeyError> {
         if encoded.bulk.len() >= room.events {
@@ -205,7 +208,9 @@ impl BatchEncoder {
             None => EventResult::Filtered,
             Some(Owner::This) if before > 0 && length > room.bytes => EventResult::NoRoom,
             Some(Owner::This) => {
-                encoded.unprotected += u64::from(event.unprotected());
+                if is_new {
+                    encoded.unprotected += u64::from(event.unprotected());
+                }
                 return Ok(EventResult::Added { day: event.day() });
             }
             Some(other) => EventResult::ForOther(other),

@@ -21,6 +21,8 @@ pub(super) struct GenerationProgress {
     pub accounted_from: u64,
     /// Events that start before this offset were left to a lane by an earlier run.
     pub earlier_end: u64,
+    /// Events that start before this offset have been encoded at least once.
+    pub encoded_until: u64,
 }
 
 impl GenerationProgress {

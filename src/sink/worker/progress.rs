@@ -199,6 +199,7 @@ impl Progress {
             committed: from,
             accounted_from,
             earlier_end: self.earlier_ends.get(&generation).copied().unwrap_or(0),
+            encoded_until: from,
         });
     }
 
@@ -323,7 +324,10 @@ impl Progress {
 
     /// Records how far the generation was read.
     pub(super) fn note_read(&mut self, index: usize, read: &Reading) {
-        self.change(index, |progress| progress.reading.follow(read));
+        self.change(index, |progress| {
+            progress.reading.follow(read);
+            progress.encoded_until = progress.encoded_until.max(read.offset);
+        });
     }
 
     pub(super) fn covers(&self, span: Span, event: Cursor) -> bool {

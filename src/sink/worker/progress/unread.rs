@@ -25,7 +25,12 @@ impl Progress {
         let position = |(index, progress): (usize, &GenerationProgress)| {
             let Reading { until, end, .. } = progress.reading;
             let reading = progress.reading.up_to(if round { until } else { end });
-            let position = || ReadPosition { slot: index, reading, done: progress.prefix.clone() };
+            let position = || ReadPosition {
+                slot: index,
+                reading,
+                done: progress.prefix.clone(),
+                encoded_until: progress.encoded_until,
+            };
             reading.is_due().then(position)
         };
         self.flagged(Flag::Readable).filter_map(position).collect()
