@@ -174,7 +174,7 @@ pub fn of_an_index_without_a_primary_delay_no_others(server: &Elasticsearch) {
     fixture.append("a.log", &lines(1, 0..2));
     let engine = fixture.engine();
     wait_for("the first message", PATIENCE, || {
-        engine.messages().contains("no primary").then_some(())
+        engine.messages().contains("no active primary").then_some(())
     });
     let since = Instant::now();
     fixture.append("a.log", &lines(2, 0..50));
