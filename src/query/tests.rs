@@ -239,7 +239,7 @@ fn a_syntax_error_names_the_column_and_the_expected_input() {
     check("... x", 1, "no letter or digit");
     check("!x", 1, "`not` or `-`");
     check("ip:10.0.0.0/33", 4, "0 to 32");
-    check("f*:x", 1, "no wildcards");
+    check("f*:x", 1, "cannot contain wildcards");
     check("message>5", 9, "message");
     check("\"a\"b", 4, "a space");
     check("a\\", 2, "after `\\`");

@@ -257,7 +257,7 @@ async fn once_fails_if_a_worker_fails() {
     result.expect("it ends");
     engine.stop().await;
     let undelivered = report::undelivered(&status.borrow()).unwrap();
-    assert!(undelivered.contains("sink out: its worker failed"), "{undelivered}");
+    assert!(undelivered.contains("sink out failed: its worker failed"), "{undelivered}");
 }
 
 /// It does not know which keys were used, so a new key might be a second one for its month.
